@@ -1,0 +1,2 @@
+//! foxfire.
+fn main() {}

@@ -1,0 +1,122 @@
+//! Reading: selectors in, columns of samples out.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use model::{Labels, Matcher, TimestampMs};
+
+/// A boxed future, so that stores can be used as objects: one virtual call per network round trip costs nothing.
+pub type StorageFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StorageError>> + Send + 'a>>;
+
+/// One selector's demand: every sample of the matching series with `min_time <= t <= max_time`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Select {
+    /// All must match.
+    pub matchers: Vec<Matcher>,
+    /// First instant wanted, ms, inclusive.
+    pub min_time: TimestampMs,
+    /// Last instant wanted, ms, inclusive.
+    pub max_time: TimestampMs,
+    /// What the samples are for; a store may use it to read less, never to answer differently.
+    pub hints: SelectHints,
+}
+
+/// What a selector's samples are for. Source: `storage.SelectHints` of Prometheus.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SelectHints {
+    /// Evaluation step, ms; 0 for an instant query.
+    pub step_ms: i64,
+    /// Range of the range selector, ms; 0 for an instant selector.
+    pub range_ms: i64,
+    /// The function or aggregation directly around the selector, or empty.
+    pub func: String,
+    /// The grouping labels of that aggregation.
+    pub grouping: Vec<String>,
+    /// Whether they are `by` (else `without`).
+    pub by: bool,
+}
+
+/// One series and its samples in order of time, columnar. `timestamps` and `values` are equally long; timestamps
+/// strictly increase. Stale markers are samples with [`model::value::STALE_NAN_BITS`].
+#[derive(Clone, Debug)]
+pub struct Series {
+    /// Its identity.
+    pub labels: Labels,
+    /// Milliseconds since the epoch. Shared: all series of one scraped target often have the same instants.
+    pub timestamps: Arc<[TimestampMs]>,
+    /// The values at those instants.
+    pub values: Arc<[f64]>,
+}
+
+/// The series that one [`Select`] gave, sorted by labels, each label set once, none without samples.
+pub type SeriesSet = Vec<Series>;
+
+/// What a question about labels is restricted to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelQuery {
+    /// Alternatives: a series counts if it satisfies all matchers of any one set. Empty: every series counts.
+    pub matcher_sets: Vec<Vec<Matcher>>,
+    /// First instant, ms, inclusive.
+    pub min_time: TimestampMs,
+    /// Last instant, ms, inclusive.
+    pub max_time: TimestampMs,
+    /// At most so many answers; 0 means no limit.
+    pub limit: usize,
+}
+
+/// Bounds on what one query may load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Samples over all selectors.
+    pub samples_max: u64,
+    /// When to give up, ms since the epoch by the store's clock.
+    pub deadline: TimestampMs,
+}
+
+/// A store that can be queried. A snapshot is taken when a call begins: all selectors of one call see the same data.
+pub trait Queryable: Send + Sync {
+    /// The series of each selector, in the selectors' order.
+    ///
+    /// # Errors
+    /// [`StorageError`]; nothing partial is returned.
+    fn select<'a>(&'a self, selects: &'a [Select], limits: Limits) -> StorageFuture<'a, Vec<SeriesSet>>;
+
+    /// The label sets of the series that have a sample in the range, sorted.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn series<'a>(&'a self, query: &'a LabelQuery) -> StorageFuture<'a, Vec<Labels>>;
+
+    /// The label names of those series, sorted.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn label_names<'a>(&'a self, query: &'a LabelQuery) -> StorageFuture<'a, Vec<String>>;
+
+    /// The values that the label `name` has on those series, sorted.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn label_values<'a>(&'a self, name: &'a str, query: &'a LabelQuery) -> StorageFuture<'a, Vec<String>>;
+}
+
+/// Why a store could not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// More samples than the limit allows. The text is Prometheus's.
+    #[error("query processing would load too many samples into memory in query execution")]
+    TooManySamples,
+    /// The deadline passed.
+    #[error("query timed out in {0}")]
+    Timeout(&'static str),
+    /// A stored object is damaged; never answered with other rows.
+    #[error("corrupt {what}")]
+    Corrupt {
+        /// Which object, and how it is damaged.
+        what: String,
+    },
+    /// The store cannot be reached or refuses.
+    #[error("{0}")]
+    Unavailable(String),
+}
