@@ -11,6 +11,14 @@ pub enum DurationError {
     /// Not unit groups in the order y w d h m s ms, each at most once.
     #[error("not a valid duration string: {0:?}")]
     Invalid(String),
+    /// Something else than a unit behind a number.
+    #[error("unknown unit {unit:?} in duration {text:?}")]
+    UnknownUnit {
+        /// What stands where a unit should.
+        unit: String,
+        /// The whole text.
+        text: String,
+    },
     /// Beyond 2^63 ns.
     #[error("duration out of range")]
     OutOfRange,
@@ -39,27 +47,31 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
     let invalid = || DurationError::Invalid(text.to_owned());
     let (mut rest, mut next_unit, mut total_ms) = (text, 0, 0u64);
     while !rest.is_empty() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        let unit_length = rest[digits..].bytes().take_while(u8::is_ascii_alphabetic).count();
-        let (number, unit) = (&rest[..digits], &rest[digits..digits + unit_length]);
-        let at = UNITS.iter().position(|(name, _)| *name == unit).ok_or_else(invalid)?;
-        if digits == 0 || at < next_unit {
+        let (number, behind) = rest.split_at(rest.bytes().take_while(u8::is_ascii_digit).count());
+        let (unit, tail) = behind.split_at(behind.find(|c: char| c.is_ascii_digit()).unwrap_or(behind.len()));
+        // Both are empty, or not numbers, only where the text is malformed.
+        let number: u64 = number.parse().map_err(|_| invalid())?;
+        if unit.is_empty() {
             return Err(invalid());
         }
-        let number: u64 = number.parse().map_err(|_| DurationError::OutOfRange)?;
+        let unknown = || DurationError::UnknownUnit { unit: unit.to_owned(), text: text.to_owned() };
+        let at = UNITS.iter().position(|(name, _)| *name == unit).ok_or_else(unknown)?;
+        if at < next_unit {
+            return Err(invalid());
+        }
         total_ms = number
             .checked_mul(UNITS[at].1)
             .and_then(|ms| total_ms.checked_add(ms))
             .filter(|ms| *ms <= i64::MAX as u64 / 1_000_000)
             .ok_or(DurationError::OutOfRange)?;
         next_unit = at + 1;
-        rest = &rest[digits + unit_length..];
+        rest = tail;
     }
     Ok(Duration::from_millis(total_ms))
 }
 
-/// Writes whole milliseconds in the shortest exact form, as Prometheus does: years, weeks and days only where they
-/// divide the whole.
+/// Writes whole milliseconds as Prometheus does: years and weeks only where they divide the whole, for `90d` is easier
+/// to read than `12w6d`.
 #[must_use]
 pub fn format(duration: Duration) -> String {
     let mut ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
@@ -68,7 +80,7 @@ pub fn format(duration: Duration) -> String {
     }
     let mut out = String::new();
     for (at, (unit, unit_ms)) in UNITS.into_iter().enumerate() {
-        let exact_only = at < 3;
+        let exact_only = at < 2;
         if ms >= unit_ms && (!exact_only || ms % unit_ms == 0) {
             out.push_str(&format!("{}{unit}", ms / unit_ms));
             ms %= unit_ms;
@@ -83,12 +95,12 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back() {
-        for text in ["0s", "15s", "1h30m", "7d", "1y", "2w", "1m500ms", "36h", "1ms"] {
+        for text in ["0s", "15s", "1h30m", "7d", "1y", "2w", "1m500ms", "1d12h", "1ms"] {
             let parsed = parse(if text == "0s" { "0" } else { text }).unwrap();
             assert_eq!(parse(&format(parsed)).unwrap(), parsed, "{text}");
         }
         assert_eq!(format(Duration::from_secs(7 * 86_400)), "1w");
-        assert_eq!(format(Duration::from_secs(90_000)), "25h");
+        assert_eq!(format(Duration::from_secs(90_000)), "1d1h");
     }
 
     #[test]
