@@ -1,7 +1,7 @@
 //! The ruler function: one rule group at one tick becomes recorded series, alerts and their new state.
 //!
 //! ```text
-//! PlanRulesTask {from, until} ─► a RuleTask for each group and tick that is due ─► queue
+//! DiscoverTask {from, until} ─► a RuleTask for each group and tick that is due ─► queue
 //! RuleTask ─► state register ─► evaluate ─► WAL segment (tick, group) ─► state (compare-and-set) ─► Alertmanager
 //! ```
 //!

@@ -15,7 +15,7 @@ use control::{ConfigCache, ControlError};
 use platform::{Deadline, Handler, Platform, Retry};
 use scrape::ScrapeCache;
 use telemetry::Metrics;
-use tsdb::{Appended, Store, TsdbError};
+use tsdb::{Appended, Shard, Store, TsdbError};
 use wire::ScrapeTask;
 
 /// The function.
@@ -62,17 +62,17 @@ impl Handler for Scraper {
     type Error = ScraperError;
 
     async fn handle(&self, task: ScrapeTask, deadline: Deadline) -> Result<(), ScraperError> {
-        if self.store.is_too_late(task.tick) {
+        let (tick, shard) = segment_name(&task);
+        if self.store.is_too_late(tick) {
             self.metrics.missed("scraper", task.targets.len());
-            tracing::warn!(tick = task.tick, targets = task.targets.len(), "scrapes missed: the task came too late");
+            tracing::warn!(tick, targets = task.targets.len(), "scrapes missed: the task came too late");
             return Ok(());
         }
         let loaded = self.configs.at(&task.config).await?;
         let scrapes =
             scrape::scrape_batch(&task, &loaded.config, &self.platform, &self.cache, deadline).await;
-        let shard = tsdb::Shard::Scrape(task.shard);
-        match self.store.append(task.tick, shard, &scrapes).await? {
-            Appended::Written(summary) => self.metrics.segment_written(&summary.into()),
+        match self.store.append(tick, shard, &scrapes).await? {
+            Appended::Written(summary) => self.metrics.segment_written(summary.bytes, summary.samples),
             Appended::AlreadyThere => {}
             Appended::TooLate => self.metrics.missed("scraper", task.targets.len()),
         }
@@ -85,4 +85,18 @@ impl Handler for Scraper {
             ScraperError::Store(error) => error.retry(),
         }
     }
+}
+
+/// What names the segment: the batch's own tick and shard or, where its targets may take long to answer, the instant
+/// by which they all have, and a shard that no other batch of that instant has. Lateness (rule P12) is measured from
+/// there, so a slow target is not taken for a late task.
+fn segment_name(task: &ScrapeTask) -> (i64, Shard) {
+    const PATIENCE_MS: u64 = 20_000;
+    const SLOW_SHARDS: u32 = 1 << 30;
+    let slowest = task.targets.iter().map(|target| target.timeout_ms).max().unwrap_or(0);
+    if slowest <= PATIENCE_MS {
+        return (task.tick, Shard::scrape(task.shard));
+    }
+    let allowance = i64::try_from(slowest).unwrap_or(0);
+    (task.tick.saturating_add(allowance), Shard::scrape(SLOW_SHARDS.wrapping_add(task.shard)))
 }
