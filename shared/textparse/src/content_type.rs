@@ -34,11 +34,19 @@ pub enum ContentTypeError {
     },
 }
 
-/// Accepts `text/plain` with any parameters.
+/// Accepts `text/plain` with any parameters; and, where `text_is_fallback` (a `fallback_scrape_protocol` of the text
+/// format), also what is blank, malformed or of a media type that is no exposition format.
 ///
 /// # Errors
 /// [`ContentTypeError`] for everything else.
-pub fn check_text_content_type(content_type: &str) -> Result<(), ContentTypeError> {
+pub fn check_text_content_type(content_type: &str, text_is_fallback: bool) -> Result<(), ContentTypeError> {
+    match judge(content_type) {
+        Err(_) if text_is_fallback && !is_other_exposition(content_type) => Ok(()),
+        judged => judged,
+    }
+}
+
+fn judge(content_type: &str) -> Result<(), ContentTypeError> {
     if content_type.is_empty() {
         return Err(ContentTypeError::Blank);
     }
@@ -51,6 +59,12 @@ pub fn check_text_content_type(content_type: &str) -> Result<(), ContentTypeErro
         Ok(_) => Err(ContentTypeError::Unsupported { content_type: quoted() }),
         Err(reason) => Err(ContentTypeError::Malformed { content_type: quoted(), reason }),
     }
+}
+
+/// Whether the target says that it sends a format which is not the text format, whatever the fallback.
+fn is_other_exposition(content_type: &str) -> bool {
+    let other = ["application/openmetrics-text", "application/vnd.google.protobuf"];
+    media_type(content_type).is_ok_and(|media_type| other.contains(&media_type.as_str()))
 }
 
 fn media_type(content_type: &str) -> Result<String, &'static str> {
@@ -166,8 +180,16 @@ mod tests {
             ("text/html", Some(unsupported("text/html"))),
             ("application/json; charset=utf-8", Some(unsupported("application/json; charset=utf-8"))),
         ] {
-            let judged = check_text_content_type(sent).map_err(|error| error.to_string());
+            let judged = check_text_content_type(sent, false).map_err(|error| error.to_string());
             assert_eq!(judged.err(), error, "{sent}");
         }
+    }
+
+    #[test]
+    fn a_fallback_reads_what_does_not_say_otherwise() {
+        for (sent, accepted) in [("", true), ("invalid/", true), ("text/html", true), ("text/plain", true)] {
+            assert_eq!(check_text_content_type(sent, true).is_ok(), accepted, "{sent}");
+        }
+        assert!(check_text_content_type("application/openmetrics-text; version=1.0.0", true).is_err());
     }
 }
