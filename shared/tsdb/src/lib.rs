@@ -1,1 +1,4 @@
 //! tsdb.
+
+pub mod block;
+pub mod wal;
