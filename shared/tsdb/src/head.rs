@@ -89,7 +89,10 @@ impl Store {
     ) -> Result<Commit, TsdbError> {
         check_manifest(&manifest)?;
         if watermark < parent.head.watermark {
-            return Err(TsdbError::Halt { invariant: "S6", reason: format!("watermark back to {watermark}") });
+            return Err(TsdbError::Halt {
+                invariant: "S6",
+                reason: format!("watermark back to {watermark}"),
+            });
         }
         let key = if manifest == *parent.manifest && parent.head.manifest.is_some() {
             parent.head.manifest.clone()
@@ -172,7 +175,10 @@ fn check_manifest(manifest: &Manifest) -> Result<(), TsdbError> {
         }
         if block.level >= 2 {
             if window_of(block.level, block.min_time) != window_of(block.level, block.max_time - 1) {
-                return halt("S8", format!("block {} does not fit a window of level {}", block.id, block.level));
+                return halt(
+                    "S8",
+                    format!("block {} does not fit a window of level {}", block.id, block.level),
+                );
             }
             merged.push(block);
         }

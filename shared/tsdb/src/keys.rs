@@ -238,6 +238,12 @@ impl Keys {
         Some((id, ulid_time(ulid)?))
     }
 
+    /// The instant, ms, at which the attempt that wrote the block with this id began.
+    #[must_use]
+    pub fn block_time(id: &str) -> Option<i64> {
+        ulid_time(id.rsplit_once('/')?.1)
+    }
+
     fn wal_partition(&self, tick: i64) -> String {
         let hour = tick.rem_euclid(DAY_MS) / HOUR_MS;
         format!("wal/{}/{}{hour:02}", self.scope, Day::of(tick))

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use platform::{
-    ByteRange, Clock, Deadline, Entropy, ListedObject, Objects, Platform, PlatformError, Row, RowKey, RowRange,
-    Rows, unique_id,
+    ByteRange, Clock, Deadline, Entropy, ListedObject, Object, Objects, Platform, PlatformError,
+    PlatformFuture, Put, Row, RowKey, RowRange, Rows, Version, unique_id,
 };
 
 use crate::error::TsdbError;
@@ -96,6 +96,40 @@ impl Ports {
         }
     }
 
+    /// The keys below a prefix up to the first that does not satisfy `wanted`.
+    pub(crate) async fn list_objects_while(
+        &self,
+        prefix: &str,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<String>, PlatformError> {
+        let mut found: Vec<String> = Vec::new();
+        loop {
+            let after = found.last().cloned();
+            let page = self.retrying(|| self.objects.list(prefix, after.as_deref(), PAGE)).await?;
+            let len = page.len();
+            let before = found.len();
+            found.extend(page.into_iter().map(|object| object.key).take_while(|key| wanted(key)));
+            if found.len() - before < PAGE || len < PAGE {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Deletes an object for good.
+    pub(crate) async fn delete_object(&self, key: &str) -> Result<(), PlatformError> {
+        self.retrying(|| self.objects.delete(key)).await
+    }
+
+    /// Deletes a row for good.
+    pub(crate) async fn delete_row(&self, key: &RowKey) -> Result<(), PlatformError> {
+        self.retrying(|| self.rows.delete(key)).await
+    }
+
+    /// The objects, whose reads and lists are retried.
+    pub(crate) fn retrying_objects(&self) -> Arc<dyn Objects> {
+        Arc::new(RetryingObjects(self.clone()))
+    }
+
     /// A row.
     pub(crate) async fn row(&self, key: &RowKey) -> Result<Option<Row>, PlatformError> {
         self.retrying(|| self.rows.get(key)).await
@@ -126,11 +160,44 @@ impl Ports {
         loop {
             attempt += 1;
             match call().await {
-                Err(PlatformError::Throttled { .. } | PlatformError::Ambiguous { .. }) if attempt < ATTEMPTS => {
+                Err(PlatformError::Throttled { .. } | PlatformError::Ambiguous { .. })
+                    if attempt < ATTEMPTS =>
+                {
                     self.clock.sleep(BACKOFF * (1 << (attempt - 1))).await;
                 }
                 outcome => return outcome,
             }
         }
+    }
+}
+
+/// Objects whose reads are retried, for readers that know nothing of retries.
+struct RetryingObjects(Ports);
+
+impl Objects for RetryingObjects {
+    fn create<'a>(&'a self, key: &'a str, body: Bytes) -> PlatformFuture<'a, Put> {
+        self.0.objects.create(key, body)
+    }
+
+    fn read<'a>(
+        &'a self,
+        key: &'a str,
+        version: Option<&'a Version>,
+        range: ByteRange,
+    ) -> PlatformFuture<'a, Object> {
+        Box::pin(self.0.retrying(move || self.0.objects.read(key, version, range)))
+    }
+
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> PlatformFuture<'a, Vec<ListedObject>> {
+        Box::pin(self.0.retrying(move || self.0.objects.list(prefix, after, limit)))
+    }
+
+    fn delete<'a>(&'a self, key: &'a str) -> PlatformFuture<'a, ()> {
+        self.0.objects.delete(key)
     }
 }
