@@ -50,7 +50,7 @@ impl Labels {
     /// The value of `name`, or `None` where it is absent.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        for (candidate, value) in self.iter() {
+        for (candidate, value) in self {
             match candidate.cmp(name) {
                 Ordering::Less => {}
                 Ordering::Equal => return Some(value),
@@ -132,7 +132,7 @@ impl Labels {
     #[must_use]
     pub fn hash(&self) -> u64 {
         let mut hasher = Xxh64::new(0);
-        for (name, value) in self.iter() {
+        for (name, value) in self {
             for text in [name, value] {
                 update_with_length(&mut hasher, text.len());
                 hasher.update(text.as_bytes());
