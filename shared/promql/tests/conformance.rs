@@ -10,31 +10,51 @@ use promqltest::{fixture, suite_options};
 
 /// Test files with how many `eval`s pass and how many are not yet run because native histograms take part.
 const FILES: [(&str, usize, usize); 21] = [
-    ("aggregators", 0, 0),
-    ("at_modifier", 0, 0),
-    ("collision", 0, 0),
-    ("duration_expression", 0, 0),
-    ("extended_vectors", 0, 0),
-    ("fill-modifier", 0, 0),
-    ("functions", 0, 0),
-    ("histograms", 0, 0),
-    ("info", 0, 0),
-    ("limit", 0, 0),
-    ("literals", 0, 0),
-    ("name_label_dropping", 0, 0),
-    ("native_histograms", 0, 0),
-    ("operators", 0, 0),
-    ("range_queries", 0, 0),
-    ("selectors", 0, 0),
-    ("staleness", 0, 0),
-    ("start_timestamps", 0, 0),
-    ("subquery", 0, 0),
-    ("trig_functions", 0, 0),
-    ("type_and_unit", 0, 0),
+    ("aggregators", 125, 35),
+    ("at_modifier", 78, 0),
+    ("collision", 2, 0),
+    ("duration_expression", 59, 0),
+    ("extended_vectors", 120, 49),
+    ("fill-modifier", 46, 0),
+    ("functions", 323, 108),
+    ("histograms", 93, 92),
+    ("info", 52, 1),
+    ("limit", 1, 36),
+    ("literals", 25, 0),
+    ("name_label_dropping", 30, 0),
+    ("native_histograms", 3, 519),
+    ("operators", 142, 72),
+    ("range_queries", 16, 2),
+    ("selectors", 31, 0),
+    ("staleness", 17, 0),
+    ("start_timestamps", 0, 10),
+    ("subquery", 32, 2),
+    ("trig_functions", 19, 0),
+    ("type_and_unit", 58, 0),
 ];
 
 /// `eval`s that do not pass, by file and line, each with the reason.
-const KNOWN: [(&str, u64, &str); 0] = [];
+const KNOWN: [(&str, u64, &str); 16] = [
+    ("start_timestamps", 8, NO_START_TIMESTAMPS),
+    ("start_timestamps", 13, NO_START_TIMESTAMPS),
+    ("start_timestamps", 18, NO_START_TIMESTAMPS),
+    ("start_timestamps", 24, NO_START_TIMESTAMPS),
+    ("start_timestamps", 36, NO_START_TIMESTAMPS),
+    ("start_timestamps", 42, NO_START_TIMESTAMPS),
+    ("start_timestamps", 66, NO_START_TIMESTAMPS),
+    ("start_timestamps", 74, NO_START_TIMESTAMPS),
+    ("start_timestamps", 82, NO_START_TIMESTAMPS),
+    ("start_timestamps", 91, NO_START_TIMESTAMPS),
+    ("start_timestamps", 144, NO_START_TIMESTAMPS),
+    ("start_timestamps", 169, NO_START_TIMESTAMPS),
+    ("start_timestamps", 189, NO_START_TIMESTAMPS),
+    ("start_timestamps", 276, NO_START_TIMESTAMPS),
+    ("start_timestamps", 284, NO_START_TIMESTAMPS),
+    ("start_timestamps", 289, NO_START_TIMESTAMPS),
+];
+
+const NO_START_TIMESTAMPS: &str =
+    "storage hands out no start timestamps (--enable-feature=use-start-timestamps)";
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Totals {

@@ -59,7 +59,8 @@ struct Conflict(Option<(usize, usize, String)>);
 
 impl Conflict {
     fn offer(&mut self, step: usize, rank: usize, message: impl FnOnce() -> String) {
-        if self.0.as_ref().is_none_or(|(known_step, known_rank, _)| (step, rank) < (*known_step, *known_rank)) {
+        if self.0.as_ref().is_none_or(|(known_step, known_rank, _)| (step, rank) < (*known_step, *known_rank))
+        {
             self.0 = Some((step, rank, message()));
         }
     }
@@ -79,7 +80,9 @@ impl Presence {
     fn of(vector: &Vector, members: &[usize]) -> Self {
         let range = super::aggregate::range_of(vector, members);
         let mut present = vec![false; range.len()];
-        for (step, _) in members.iter().filter_map(|at| vector.get(*at)).flat_map(|series| series.column.iter()) {
+        for (step, _) in
+            members.iter().filter_map(|at| vector.get(*at)).flat_map(|series| series.column.iter())
+        {
             if let Some(present) = present.get_mut(step - range.start) {
                 *present = true;
             }
@@ -158,8 +161,11 @@ impl Evaluator<'_> {
             self.annotations.incompatible_types("float", operator, "float", node.span);
         }
         let drop_name = node.return_bool;
-        let output =
-            pairs.into_iter().map(|pair| VectorSeries { labels: pair.labels, drop_name, column: pair.column });
+        let output = pairs.into_iter().map(|pair| VectorSeries {
+            labels: pair.labels,
+            drop_name,
+            column: pair.column,
+        });
         let output = output.collect();
         self.finish(before, inputs, output, steps)
     }
@@ -257,7 +263,8 @@ impl Operation<'_> {
         let listed = |name: &str| self.matching.labels.iter().any(|label| label == name);
         let one_to_one = self.matching.cardinality == Cardinality::OneToOne;
         let kept = many.filtered(|name| {
-            !(drop_metadata && METADATA_LABELS.contains(&name)) && (!one_to_one || listed(name) == self.matching.on)
+            !(drop_metadata && METADATA_LABELS.contains(&name))
+                && (!one_to_one || listed(name) == self.matching.on)
         });
         if self.matching.include.is_empty() {
             return kept;
@@ -353,7 +360,8 @@ impl Operation<'_> {
         for pairs in same.iter().filter(|pairs| pairs.len() > 1) {
             let end = pairs.iter().map(|pair| pair.column.range().end).max().unwrap_or(0);
             let start = pairs.iter().map(|pair| pair.column.range().start).min().unwrap_or(0);
-            let clash = (start..end).find(|step| pairs.iter().filter(|pair| at_step(pair, *step)).nth(1).is_some());
+            let clash =
+                (start..end).find(|step| pairs.iter().filter(|pair| at_step(pair, *step)).nth(1).is_some());
             if let Some(step) = clash {
                 conflict.offer(step, rank, || {
                     "multiple matches for labels: grouping labels must ensure unique matches".to_owned()
@@ -370,13 +378,18 @@ fn set_operation(op: BinaryOp, mut lhs: Vector, mut rhs: Vector, matching: &Vect
         _ => (&rhs, &meeting.right, &meeting.left),
     };
     let keep_present = op == BinaryOp::And;
-    let masks: Vec<(Presence, &Vec<usize>)> =
-        others.iter().zip(targets).map(|(others, targets)| (Presence::of(sources, others), targets)).collect();
+    let masks: Vec<(Presence, &Vec<usize>)> = others
+        .iter()
+        .zip(targets)
+        .map(|(others, targets)| (Presence::of(sources, others), targets))
+        .collect();
     let filtered = if op == BinaryOp::Or { &mut rhs } else { &mut lhs };
     for (mask, targets) in masks {
         for target in targets {
             if let Some(series) = filtered.get_mut(*target) {
-                series.column.update(|step, value| if mask.at(step) == keep_present { value } else { ABSENT });
+                series
+                    .column
+                    .update(|step, value| if mask.at(step) == keep_present { value } else { ABSENT });
             }
         }
     }

@@ -35,7 +35,8 @@ impl Steps {
     /// From `start` to at most `end`.
     pub(crate) fn between(start: i64, end: i64, interval: i64) -> Self {
         let interval = interval.max(1);
-        let count = if end < start { 0 } else { (i128::from(end) - i128::from(start)) / i128::from(interval) + 1 };
+        let count =
+            if end < start { 0 } else { (i128::from(end) - i128::from(start)) / i128::from(interval) + 1 };
         Self { start, interval, count: usize::try_from(count).unwrap_or(usize::MAX) }
     }
 
@@ -216,7 +217,9 @@ impl Scalar {
             (Self::Constant(a), Self::Constant(b)) => Self::Constant(f(a, b)),
             (Self::Constant(a), Self::Steps(b)) => Self::Steps(b.into_iter().map(|b| f(a, b)).collect()),
             (Self::Steps(a), Self::Constant(b)) => Self::Steps(a.into_iter().map(|a| f(a, b)).collect()),
-            (Self::Steps(a), Self::Steps(b)) => Self::Steps(a.into_iter().zip(b).map(|(a, b)| f(a, b)).collect()),
+            (Self::Steps(a), Self::Steps(b)) => {
+                Self::Steps(a.into_iter().zip(b).map(|(a, b)| f(a, b)).collect())
+            }
         }
     }
 

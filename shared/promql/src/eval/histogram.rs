@@ -57,10 +57,8 @@ impl Evaluator<'_> {
         let vector = self.vector(&call.vector, steps)?;
         let histograms = self.histograms(&vector, call.vector_span);
         let mut output = Vector::new();
-        for quantile in &quantiles {
-            for histogram in &histograms {
-                self.quantile_columns(call, quantile, histogram, &vector, steps, &mut output)?;
-            }
+        for histogram in &histograms {
+            self.quantile_columns(call, &quantiles, histogram, &vector, steps, &mut output)?;
         }
         self.finish(before, vector.len(), output, steps)
     }
@@ -96,7 +94,7 @@ impl Evaluator<'_> {
     fn quantile_columns(
         &mut self,
         call: &HistogramQuantile,
-        quantile: &Scalar,
+        quantiles: &[Scalar],
         histogram: &Histogram,
         vector: &Vector,
         steps: Steps,
@@ -104,36 +102,44 @@ impl Evaluator<'_> {
     ) -> Result<(), QueryError> {
         let name = if self.delayed_name_removal { histogram.labels.metric_name() } else { "" };
         let mut buckets = Vec::new();
-        // A quantile that is a label may differ from step to step, and each has a series of its own.
-        let mut columns: Vec<(u64, Column)> = Vec::new();
+        // By number of the quantile and, where that is a label, by its value, which may differ from step to step.
+        let mut columns: Vec<((usize, u64), Column)> = Vec::new();
         for step in histogram.steps(vector) {
             if !histogram.read(vector, step, &mut buckets) {
                 continue;
             }
-            let q = quantile.at(step);
-            let (value, correction) = bucket_quantile(q, &mut buckets);
-            if let Some(Correction { min_bucket, max_bucket, max_difference }) = correction {
-                let time = steps.time(step);
-                let forced =
-                    Monotonicity { min_bucket, max_bucket, max_difference, min_time: time, max_time: time, samples: 1 };
-                self.annotations.forced_monotonicity(name, call.vector_span, forced);
-            }
-            let key = if call.label.is_some() { q.to_bits() } else { 0 };
-            match columns.iter_mut().rev().find(|(known, _)| *known == key) {
-                Some((_, column)) => column.push(step, value),
-                None => {
-                    let mut column = Column::default();
-                    column.push(step, value);
-                    columns.push((key, column));
+            for (number, quantile) in quantiles.iter().enumerate() {
+                let q = quantile.at(step);
+                let (value, correction) = bucket_quantile(q, &mut buckets);
+                if let Some(Correction { min_bucket, max_bucket, max_difference }) = correction {
+                    let (min_time, max_time) = (steps.time(step), steps.time(step));
+                    let forced = Monotonicity {
+                        min_bucket,
+                        max_bucket,
+                        max_difference,
+                        min_time,
+                        max_time,
+                        samples: 1,
+                    };
+                    self.annotations.forced_monotonicity(name, call.vector_span, forced);
+                }
+                let key = (number, if call.label.is_some() { q.to_bits() } else { 0 });
+                match columns.iter_mut().rev().find(|(known, _)| *known == key) {
+                    Some((_, column)) => column.push(step, value),
+                    None => {
+                        let mut column = Column::default();
+                        column.push(step, value);
+                        columns.push((key, column));
+                    }
                 }
             }
         }
         self.limits.work(histogram.steps(vector).len() * histogram.buckets.len())?;
-        for (key, column) in columns {
+        for ((_, bits), column) in columns {
             let mut labels = histogram.labels.clone();
             if let Some(label) = &call.label {
                 let mut builder = labels.to_builder();
-                builder.set(label, open_metrics_float(f64::from_bits(key)));
+                builder.set(label, open_metrics_float(f64::from_bits(bits)));
                 labels = builder.build();
             }
             let mut series = VectorSeries { labels, drop_name: true, column };
@@ -188,7 +194,8 @@ impl Evaluator<'_> {
 impl Histogram {
     /// The steps at which it may have buckets.
     fn steps(&self, vector: &Vector) -> std::ops::Range<usize> {
-        let ranges = self.buckets.iter().filter_map(|(_, at)| vector.get(*at)).map(|series| series.column.range());
+        let ranges =
+            self.buckets.iter().filter_map(|(_, at)| vector.get(*at)).map(|series| series.column.range());
         ranges.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end)).unwrap_or(0..0)
     }
 
@@ -303,7 +310,8 @@ fn fraction(lower: f64, upper: f64, buckets: &[Bucket]) -> f64 {
 fn rank_of(bound: f64, buckets: &[Bucket], count: f64) -> f64 {
     let mut rank: f64 = 0.0;
     // Where the lowest bucket ends above zero, observations are taken to be positive.
-    let mut start = if buckets.first().is_some_and(|first| first.upper_bound > 0.0) { 0.0 } else { f64::NEG_INFINITY };
+    let mut start =
+        if buckets.first().is_some_and(|first| first.upper_bound > 0.0) { 0.0 } else { f64::NEG_INFINITY };
     for bucket in buckets {
         if start >= bound {
             return rank.min(count);

@@ -62,7 +62,9 @@ impl Evaluator<'_> {
 }
 
 /// The values that the identifying labels have.
-fn wanted_identities<'a>(series: impl Iterator<Item = &'a VectorSeries>) -> BTreeMap<&'static str, BTreeSet<String>> {
+fn wanted_identities<'a>(
+    series: impl Iterator<Item = &'a VectorSeries>,
+) -> BTreeMap<&'static str, BTreeSet<String>> {
     let mut wanted: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
     for series in series {
         for name in IDENTIFYING_LABELS {
@@ -93,7 +95,9 @@ fn check_duplicates(base: &Vector, info: &Vector, steps: Steps) -> Result<(), Qu
     for series in same.iter().filter(|series| series.len() > 1) {
         for step in 0..steps.count {
             let mut newest: Option<(&VectorSeries, f64)> = None;
-            for (candidate, time) in series.iter().filter_map(|series| Some((*series, series.column.get(step)?))) {
+            for (candidate, time) in
+                series.iter().filter_map(|series| Some((*series, series.column.get(step)?)))
+            {
                 match newest {
                     Some((existing, known)) if known == time => {
                         if base.iter().any(|series| series.column.get(step).is_some()) {
@@ -159,7 +163,8 @@ fn enriched_labels(
     info: &Vector,
     data_matchers: &[Matcher],
 ) -> Result<Labels, QueryError> {
-    let wanted = |name: &str| data_matchers.is_empty() || data_matchers.iter().any(|matcher| matcher.name() == name);
+    let wanted =
+        |name: &str| data_matchers.is_empty() || data_matchers.iter().any(|matcher| matcher.name() == name);
     let mut added: BTreeMap<&str, &str> = BTreeMap::new();
     for labels in found.iter().filter_map(|at| info.get(*at)).map(|series| &series.labels) {
         for (name, value) in labels.iter().filter(|(name, _)| *name != METRIC_NAME && wanted(name)) {

@@ -113,7 +113,9 @@ impl Evaluator<'_> {
                 self.limits.check_room(steps.count)?;
                 (vector.len(), function::scalar_of(&vector, steps))
             }
-            ScalarNode::StepInvariant(inner) => (0, Scalar::Constant(self.scalar(inner, steps.first())?.at(0))),
+            ScalarNode::StepInvariant(inner) => {
+                (0, Scalar::Constant(self.scalar(inner, steps.first())?.at(0)))
+            }
         };
         self.limits.settle(before, inputs, steps.count)?;
         Ok(value)

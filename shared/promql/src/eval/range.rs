@@ -400,16 +400,19 @@ impl<'a> Evaluator<'a> {
             RangeInput::Subquery { expr, .. } => {
                 let inner = subquery_steps(range, windows.steps);
                 let vector = self.vector(expr, inner)?;
-                Ok(vector.into_iter().map(|series| {
-                    let (timestamps, values): (Vec<i64>, Vec<f64>) =
-                        series.column.iter().map(|(step, value)| (inner.time(step), value)).unzip();
-                    RangeSeries {
-                        labels: series.labels,
-                        drop_name: series.drop_name,
-                        timestamps: Cow::Owned(timestamps),
-                        values: Cow::Owned(values),
-                    }
-                }).collect())
+                Ok(vector
+                    .into_iter()
+                    .map(|series| {
+                        let (timestamps, values): (Vec<i64>, Vec<f64>) =
+                            series.column.iter().map(|(step, value)| (inner.time(step), value)).unzip();
+                        RangeSeries {
+                            labels: series.labels,
+                            drop_name: series.drop_name,
+                            timestamps: Cow::Owned(timestamps),
+                            values: Cow::Owned(values),
+                        }
+                    })
+                    .collect())
             }
         }
     }

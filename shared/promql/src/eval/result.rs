@@ -29,7 +29,11 @@ impl Evaluator<'_> {
             Root::Vector(node) => {
                 let vector = self.vector(node, steps)?;
                 let vector = self.remove_names(vector)?;
-                if instant { instant_vector(vector, timestamp) } else { QueryValue::Matrix(matrix(vector, steps)) }
+                if instant {
+                    instant_vector(vector, timestamp)
+                } else {
+                    QueryValue::Matrix(matrix(vector, steps))
+                }
             }
             Root::Range(node) => {
                 let mut series = self.range_result(node, steps)?;

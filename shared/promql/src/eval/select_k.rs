@@ -149,7 +149,8 @@ fn sink(kept: &mut [(usize, f64)], worse: impl Fn(f64, f64) -> bool) {
         if left >= kept.len() {
             return;
         }
-        let child = if right < kept.len() && worse(value(kept, right), value(kept, left)) { right } else { left };
+        let child =
+            if right < kept.len() && worse(value(kept, right), value(kept, left)) { right } else { left };
         if !worse(value(kept, child), value(kept, at)) {
             return;
         }

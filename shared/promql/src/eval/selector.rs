@@ -2,8 +2,8 @@
 
 use storage::Series;
 
-use crate::eval::column::{Column, Steps, Vector, VectorSeries};
 use crate::eval::Evaluator;
+use crate::eval::column::{Column, Steps, Vector, VectorSeries};
 use crate::plan::node::{InstantSelector, Source};
 use crate::query::QueryError;
 
@@ -13,10 +13,14 @@ impl Evaluator<'_> {
         let lookback_ms = self.lookback_ms;
         let source = selector.source;
         if selector.smoothed {
-            return self.columns(source.select, |series| super::range::smoothed_column(series, source, steps, lookback_ms));
+            return self.columns(source.select, |series| {
+                super::range::smoothed_column(series, source, steps, lookback_ms)
+            });
         }
         self.columns(source.select, |series| {
-            instant_column(series, source, steps, lookback_ms, |at| series.values.get(at).copied().unwrap_or_default())
+            instant_column(series, source, steps, lookback_ms, |at| {
+                series.values.get(at).copied().unwrap_or_default()
+            })
         })
     }
 

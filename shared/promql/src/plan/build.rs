@@ -7,13 +7,13 @@ use storage::{Select, SelectHints};
 
 use crate::eval::math;
 use crate::parser::ast::{
-    Aggregate, AggregateOp, At, Binary, BinaryOp, Expr, ExprKind, MatrixSelector, Offset, Span, Subquery, UnaryOp,
-    ValueType, VectorSelector,
+    Aggregate, AggregateOp, At, Binary, BinaryOp, Expr, ExprKind, MatrixSelector, Offset, Span, Subquery,
+    UnaryOp, ValueType, VectorSelector,
 };
 use crate::plan::duration::{DurationContext, milliseconds};
 use crate::plan::node::{
-    AggregateParameter, Aggregation, Bounds, Grouping, InstantSelector, RangeInput, RangeNode, Root, ScalarNode,
-    Source, VectorNode, VectorScalar, VectorVector,
+    AggregateParameter, Aggregation, Bounds, Grouping, InstantSelector, RangeInput, RangeNode, Root,
+    ScalarNode, Source, VectorNode, VectorScalar, VectorVector,
 };
 use crate::plan::reads::{Reads, TimeSpan};
 use crate::query::{EngineOptions, QueryError, QueryTime};
@@ -35,7 +35,8 @@ pub(crate) fn build(
         QueryTime::Range { start, end, step } => (start, end, step),
     };
     if matches!(time, QueryTime::Range { .. }) && step <= 0 {
-        let message = "zero or negative query resolution step widths are not accepted. Try a positive integer";
+        let message =
+            "zero or negative query resolution step widths are not accepted. Try a positive integer";
         return Err(QueryError::Invalid(message.to_owned()));
     }
     let mut builder = Builder {
@@ -217,12 +218,20 @@ impl Builder<'_> {
         self.expr(without_parentheses(expr), context)
     }
 
-    fn unary(&mut self, op: UnaryOp, inner: &Expr, span: Span, context: Context<'_>) -> Result<Built, QueryError> {
+    fn unary(
+        &mut self,
+        op: UnaryOp,
+        inner: &Expr,
+        span: Span,
+        context: Context<'_>,
+    ) -> Result<Built, QueryError> {
         let context = Context { grouping: None, ..context };
         let built = self.expr(inner, context)?;
         let node = match (op, built.node) {
             (UnaryOp::Plus, node) => node,
-            (UnaryOp::Minus, Typed::Scalar(ScalarNode::Number(value))) => Typed::Scalar(ScalarNode::Number(-value)),
+            (UnaryOp::Minus, Typed::Scalar(ScalarNode::Number(value))) => {
+                Typed::Scalar(ScalarNode::Number(-value))
+            }
             (UnaryOp::Minus, Typed::Scalar(node)) => Typed::Scalar(ScalarNode::Negate(Box::new(node))),
             (UnaryOp::Minus, Typed::Vector(node)) => Typed::Vector(VectorNode::Negate(Box::new(node))),
             (UnaryOp::Minus, _) => return Err(unexpected(ValueType::Vector)),
@@ -256,7 +265,9 @@ impl Builder<'_> {
                 Typed::Vector(VectorNode::VectorScalar(Box::new(node)))
             }
             (Typed::Vector(lhs), Typed::Vector(rhs)) => {
-                let Some(matching) = binary.matching.clone() else { return Err(unexpected(ValueType::Scalar)) };
+                let Some(matching) = binary.matching.clone() else {
+                    return Err(unexpected(ValueType::Scalar));
+                };
                 let node = VectorVector { op, return_bool, matching, lhs, rhs, span };
                 Typed::Vector(VectorNode::VectorVector(Box::new(node)))
             }
@@ -265,7 +276,12 @@ impl Builder<'_> {
         Ok(if marked { Built::invariant(node, span) } else { Built::new(node, span) })
     }
 
-    fn aggregate(&mut self, aggregate: &Aggregate, span: Span, context: Context<'_>) -> Result<Built, QueryError> {
+    fn aggregate(
+        &mut self,
+        aggregate: &Aggregate,
+        span: Span,
+        context: Context<'_>,
+    ) -> Result<Built, QueryError> {
         let context = Context { func: aggregate_name(aggregate.op), grouping: Some(aggregate), ..context };
         let parameter = match &aggregate.param {
             None => AggregateParameter::None,
@@ -337,7 +353,12 @@ impl Builder<'_> {
         Ok(Built { node, span, invariant: at.is_some(), wrap: false })
     }
 
-    fn subquery(&mut self, subquery: &Subquery, span: Span, context: Context<'_>) -> Result<Built, QueryError> {
+    fn subquery(
+        &mut self,
+        subquery: &Subquery,
+        span: Span,
+        context: Context<'_>,
+    ) -> Result<Built, QueryError> {
         let (at, offset_ms) = self.place(subquery.at, &subquery.offset)?;
         let range_ms = match &subquery.range_expr {
             Some(expr) => milliseconds(expr, self.durations, false).map_err(QueryError::Invalid)?,

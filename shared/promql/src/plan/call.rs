@@ -9,13 +9,13 @@ use storage::SelectHints;
 
 use crate::eval::math;
 use crate::parser::ast::{self, Expr, ExprKind, Span, ValueType, VectorSelector};
-use crate::plan::build::{Built, Builder, Context, Typed, seconds, unexpected, without_parentheses};
+use crate::plan::build::{Builder, Built, Context, Typed, seconds, unexpected, without_parentheses};
 use crate::plan::function::{
     ANCHORED_FUNCTIONS, DateFunction, MathFunction, RangeFunction, SMOOTHED_FUNCTIONS, depends_on_time,
 };
 use crate::plan::node::{
-    Bounds, Call, HistogramQuantile, Info, LabelJoin, LabelReplace, OverRange, RangeInput, RangeNode, ScalarNode,
-    Source, VectorNode,
+    Bounds, Call, HistogramQuantile, Info, LabelJoin, LabelReplace, OverRange, RangeInput, RangeNode,
+    ScalarNode, Source, VectorNode,
 };
 use crate::query::QueryError;
 
@@ -51,7 +51,12 @@ impl Arguments {
 }
 
 impl Builder<'_> {
-    pub(crate) fn call(&mut self, call: &ast::Call, span: Span, context: Context<'_>) -> Result<Built, QueryError> {
+    pub(crate) fn call(
+        &mut self,
+        call: &ast::Call,
+        span: Span,
+        context: Context<'_>,
+    ) -> Result<Built, QueryError> {
         if let Some(value) = self.fixed_by_query(call.function) {
             let node = Typed::Scalar(ScalarNode::Number(value));
             return Ok(Built::literal(node, span));
@@ -142,7 +147,8 @@ impl Builder<'_> {
             None => (None, 0),
         };
         let times = context.span.shifted(at, offset_ms).widened(self.lookback_ms().saturating_sub(1), 0);
-        let hints = SelectHints { step_ms: context.step_ms, func: "info".to_owned(), ..SelectHints::default() };
+        let hints =
+            SelectHints { step_ms: context.step_ms, func: "info".to_owned(), ..SelectHints::default() };
         let matchers: Vec<Matcher> = data_matchers.iter().chain(&name_matchers).cloned().collect();
         let select = self.reads.add(&matchers, times, hints);
         // A selector as second argument has no `@`, which makes the whole depend on the step.
@@ -174,7 +180,9 @@ impl Builder<'_> {
             ExprKind::Number { .. } | ExprKind::String(_) => Vec::new(),
             ExprKind::Paren(inner) | ExprKind::Unary(_, inner) => vec![inner],
             ExprKind::Binary(binary) => vec![&binary.lhs, &binary.rhs],
-            ExprKind::Aggregate(aggregate) => std::iter::once(&aggregate.expr).chain(&aggregate.param).collect(),
+            ExprKind::Aggregate(aggregate) => {
+                std::iter::once(&aggregate.expr).chain(&aggregate.param).collect()
+            }
             ExprKind::Call(call) => call.args.iter().collect(),
         };
         for child in children {
@@ -196,7 +204,9 @@ fn scalar_call(function: &str, args: &mut Arguments) -> Result<Option<ScalarNode
         "time" => ScalarNode::Time,
         "scalar" => ScalarNode::OfVector(Box::new(args.vector()?)),
         "max_of" | "min_of" => match (function, args.scalar()?, args.scalar()?) {
-            ("max_of", ScalarNode::Number(a), ScalarNode::Number(b)) => ScalarNode::Number(math::go_max(a, b)),
+            ("max_of", ScalarNode::Number(a), ScalarNode::Number(b)) => {
+                ScalarNode::Number(math::go_max(a, b))
+            }
             (_, ScalarNode::Number(a), ScalarNode::Number(b)) => ScalarNode::Number(math::go_min(a, b)),
             ("max_of", a, b) => ScalarNode::Max(Box::new(a), Box::new(b)),
             (_, a, b) => ScalarNode::Min(Box::new(a), Box::new(b)),
@@ -225,9 +235,7 @@ fn vector_call(name: &str, args: &mut Arguments, span: Span) -> Result<Call, Que
             Call::Clamp { vector, min: ScalarNode::Number(f64::NEG_INFINITY), max }
         }
         "vector" => Call::OfScalar(args.scalar()?),
-        "sort" | "sort_desc" => {
-            Call::Sort { vector: args.vector()?, descending: name == "sort_desc", span }
-        }
+        "sort" | "sort_desc" => Call::Sort { vector: args.vector()?, descending: name == "sort_desc", span },
         "histogram_quantile" => {
             let quantile = args.next()?;
             let quantile_span = quantile.span();
@@ -303,8 +311,10 @@ fn label_replace(vector: VectorNode, strings: Vec<&[u8]>) -> Result<LabelReplace
     let [destination, replacement, source, pattern] = strings.as_slice() else {
         return Err(unexpected(ValueType::String));
     };
-    let regex =
-        std::str::from_utf8(pattern).ok().and_then(|pattern| AnchoredRegex::new(pattern).ok()).ok_or_else(|| {
+    let regex = std::str::from_utf8(pattern)
+        .ok()
+        .and_then(|pattern| AnchoredRegex::new(pattern).ok())
+        .ok_or_else(|| {
             let pattern = lossy(pattern);
             QueryError::Execution(format!("invalid regular expression in label_replace(): {pattern}"))
         })?;

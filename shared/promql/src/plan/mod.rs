@@ -67,7 +67,11 @@ impl Plan {
     /// What the evaluation runs into, in Prometheus's words; what `interrupt` gives; or
     /// [`QueryError::TooManySamples`] where more samples are held at once than the options allow.
     #[expect(clippy::needless_pass_by_value, reason = "the loaded data is the evaluation's to free")]
-    pub fn evaluate(&self, sets: Vec<SeriesSet>, interrupt: &dyn Interrupt) -> Result<QueryResult, QueryError> {
+    pub fn evaluate(
+        &self,
+        sets: Vec<SeriesSet>,
+        interrupt: &dyn Interrupt,
+    ) -> Result<QueryResult, QueryError> {
         if sets.len() != self.selects.len() {
             let message = format!("expanding series: {} sets for {} selects", sets.len(), self.selects.len());
             return Err(QueryError::Execution(message));

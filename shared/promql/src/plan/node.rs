@@ -148,24 +148,48 @@ pub(crate) enum AggregateParameter {
 pub(crate) enum Call {
     Math(MathFunction, VectorNode),
     Round(VectorNode, ScalarNode),
-    Clamp { vector: VectorNode, min: ScalarNode, max: ScalarNode },
+    Clamp {
+        vector: VectorNode,
+        min: ScalarNode,
+        max: ScalarNode,
+    },
     Date(DateFunction, Option<VectorNode>),
     /// `vector(scalar)`
     OfScalar(ScalarNode),
-    Absent { vector: VectorNode, labels: Labels },
-    AbsentOverTime { range: RangeNode, labels: Labels },
+    Absent {
+        vector: VectorNode,
+        labels: Labels,
+    },
+    AbsentOverTime {
+        range: RangeNode,
+        labels: Labels,
+    },
     /// `timestamp(metric)`: when the sample was taken.
     TimestampOfSample(Source),
     /// `timestamp(expr)`: the step.
     TimestampOfStep(VectorNode),
     /// What is defined only for native histograms or stored start timestamps: floats give nothing.
     DropFloats(VectorNode),
-    Sort { vector: VectorNode, descending: bool, span: Span },
-    SortByLabel { vector: VectorNode, labels: Vec<String>, descending: bool, span: Span },
+    Sort {
+        vector: VectorNode,
+        descending: bool,
+        span: Span,
+    },
+    SortByLabel {
+        vector: VectorNode,
+        labels: Vec<String>,
+        descending: bool,
+        span: Span,
+    },
     LabelReplace(LabelReplace),
     LabelJoin(LabelJoin),
     HistogramQuantile(HistogramQuantile),
-    HistogramFraction { lower: ScalarNode, upper: ScalarNode, vector: VectorNode, vector_span: Span },
+    HistogramFraction {
+        lower: ScalarNode,
+        upper: ScalarNode,
+        vector: VectorNode,
+        vector_span: Span,
+    },
     Info(Info),
     OverRange(OverRange),
 }

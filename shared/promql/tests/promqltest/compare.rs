@@ -11,7 +11,7 @@ use super::json;
 const EPSILON: f64 = 1e-6;
 
 /// Whether two floats are equal to the suite. Source: `util/almost`.
-pub fn almost_equal(a: f64, b: f64) -> bool {
+pub(crate) fn almost_equal(a: f64, b: f64) -> bool {
     if a.is_nan() && b.is_nan() || a == b {
         return true;
     }
@@ -23,11 +23,13 @@ pub fn almost_equal(a: f64, b: f64) -> bool {
 }
 
 /// Whether `value` is what the real engine gave (`actual.result`). The order of a vector counts where `ordered`.
-pub fn same_as_actual(value: &QueryValue, actual: &Value, ordered: bool) -> Result<(), String> {
+pub(crate) fn same_as_actual(value: &QueryValue, actual: &Value, ordered: bool) -> Result<(), String> {
     match (actual["type"].as_str().expect("a type"), value) {
         ("scalar", QueryValue::Scalar { value, timestamp }) => {
             equal_floats("scalar", json::float(&actual["v"]), *value)?;
-            (*timestamp == json::time(&actual["t"])).then_some(()).ok_or_else(|| format!("scalar at {timestamp}"))
+            (*timestamp == json::time(&actual["t"]))
+                .then_some(())
+                .ok_or_else(|| format!("scalar at {timestamp}"))
         }
         ("string", QueryValue::String { value, .. }) => {
             let text = actual["v"].as_str().expect("a text");
@@ -37,10 +39,14 @@ pub fn same_as_actual(value: &QueryValue, actual: &Value, ordered: bool) -> Resu
             let expected = json::list(&actual["samples"]);
             let mut expected: Vec<(Labels, i64, f64)> = expected
                 .iter()
-                .map(|sample| (json::labels(&sample["metric"]), json::time(&sample["t"]), json::float(&sample["v"])))
+                .map(|sample| {
+                    (json::labels(&sample["metric"]), json::time(&sample["t"]), json::float(&sample["v"]))
+                })
                 .collect();
-            let mut got: Vec<(Labels, i64, f64)> =
-                samples.iter().map(|sample| (sample.labels.clone(), sample.timestamp, sample.value)).collect();
+            let mut got: Vec<(Labels, i64, f64)> = samples
+                .iter()
+                .map(|sample| (sample.labels.clone(), sample.timestamp, sample.value))
+                .collect();
             if !ordered {
                 expected.sort_by(|a, b| a.0.cmp(&b.0));
                 got.sort_by(|a, b| a.0.cmp(&b.0));
@@ -65,7 +71,10 @@ pub fn same_as_actual(value: &QueryValue, actual: &Value, ordered: bool) -> Resu
 }
 
 /// Whether a matrix has these series.
-pub fn same_matrix(got: &[MatrixSeries], mut expected: Vec<(Labels, Vec<(i64, f64)>)>) -> Result<(), String> {
+pub(crate) fn same_matrix(
+    got: &[MatrixSeries],
+    mut expected: Vec<(Labels, Vec<(i64, f64)>)>,
+) -> Result<(), String> {
     expected.sort_by(|a, b| a.0.cmp(&b.0));
     if !got.is_sorted_by(|a, b| a.labels <= b.labels) {
         return Err("the matrix is not sorted".to_owned());
@@ -79,12 +88,16 @@ pub fn same_matrix(got: &[MatrixSeries], mut expected: Vec<(Labels, Vec<(i64, f6
 }
 
 /// Points as `[[time, value], …]`.
-pub fn points(value: &Value) -> Vec<(i64, f64)> {
+pub(crate) fn points(value: &Value) -> Vec<(i64, f64)> {
     json::list(value).iter().map(|point| (json::time(&point[0]), json::float(&point[1]))).collect()
 }
 
 /// Whether a vector is what the test file lists.
-pub fn same_as_listed(samples: &[(Labels, f64)], expected: &Value, ordered: bool) -> Result<(), String> {
+pub(crate) fn same_as_listed(
+    samples: &[(Labels, f64)],
+    expected: &Value,
+    ordered: bool,
+) -> Result<(), String> {
     let mut expected: Vec<(Labels, f64)> = json::list(expected)
         .iter()
         .map(|series| (json::labels(&series["metric"]), json::float(&series["vals"][0])))
@@ -102,12 +115,12 @@ pub fn same_as_listed(samples: &[(Labels, f64)], expected: &Value, ordered: bool
 }
 
 /// Whether two floats are equal to the suite.
-pub fn equal_floats(what: &str, expected: f64, got: f64) -> Result<(), String> {
+pub(crate) fn equal_floats(what: &str, expected: f64, got: f64) -> Result<(), String> {
     if almost_equal(expected, got) { Ok(()) } else { Err(format!("{what} {got} instead of {expected}")) }
 }
 
 /// Whether annotations of one kind are as expected: each expectation met, each annotation expected.
-pub fn annotations(kind: &str, expect: &Value, got: &[String]) -> Result<(), String> {
+pub(crate) fn annotations(kind: &str, expect: &Value, got: &[String]) -> Result<(), String> {
     if expect.get(format!("no_{kind}")).is_some() && !got.is_empty() {
         return Err(format!("unexpected {kind}: {got:?}"));
     }
@@ -124,10 +137,12 @@ pub fn annotations(kind: &str, expect: &Value, got: &[String]) -> Result<(), Str
 }
 
 /// Whether a text is as expected: `{"msg": text}` or `{"regex": pattern}`.
-pub fn matches(expected: &Value, text: &str) -> bool {
+pub(crate) fn matches(expected: &Value, text: &str) -> bool {
     match (expected.get("msg"), expected.get("regex")) {
         (Some(message), _) => message.as_str() == Some(text),
-        (_, Some(pattern)) => Regex::new(pattern.as_str().expect("a pattern")).expect("a regex").is_match(text),
+        (_, Some(pattern)) => {
+            Regex::new(pattern.as_str().expect("a pattern")).expect("a regex").is_match(text)
+        }
         _ => true,
     }
 }

@@ -5,7 +5,7 @@ use model::{Labels, MatchOp};
 use super::store::Store;
 
 /// Loads a script. Native histograms are left out.
-pub fn load(store: &mut Store, script: &str) {
+pub(crate) fn load(store: &mut Store, script: &str) {
     let mut step = 0;
     for line in script.lines().map(str::trim).filter(|line| !line.is_empty()) {
         if let Some(text) = line.strip_prefix("load ") {
@@ -18,8 +18,9 @@ pub fn load(store: &mut Store, script: &str) {
 }
 
 /// Loads one line: a metric and its values, `step` ms apart.
-pub fn load_series(store: &mut Store, line: &str, step: i64) {
-    let end = line.rfind('}').map_or_else(|| line.find(char::is_whitespace).unwrap_or(line.len()), |at| at + 1);
+pub(crate) fn load_series(store: &mut Store, line: &str, step: i64) {
+    let end =
+        line.rfind('}').map_or_else(|| line.find(char::is_whitespace).unwrap_or(line.len()), |at| at + 1);
     let (metric, values) = line.split_at(end);
     let labels = labels(metric);
     let mut time = 0;

@@ -3,11 +3,11 @@
 #![allow(clippy::disallowed_methods, reason = "tests find the fixtures through the environment")]
 #![allow(dead_code, reason = "each test binary uses a part")]
 
-pub mod compare;
-pub mod json;
-pub mod load;
-pub mod run;
-pub mod store;
+pub(crate) mod compare;
+pub(crate) mod json;
+pub(crate) mod load;
+pub(crate) mod run;
+pub(crate) mod store;
 
 use std::path::PathBuf;
 
@@ -15,7 +15,7 @@ use promql::{EngineOptions, Features};
 use serde_json::Value;
 
 /// The suite's options: everything on.
-pub fn suite_options() -> EngineOptions {
+pub(crate) fn suite_options() -> EngineOptions {
     EngineOptions {
         features: Features {
             experimental_functions: true,
@@ -28,7 +28,7 @@ pub fn suite_options() -> EngineOptions {
 }
 
 /// Reads a fixture below `promql/json`; `None` where fixtures are not at hand.
-pub fn fixture(path: &str) -> Option<Value> {
+pub(crate) fn fixture(path: &str) -> Option<Value> {
     let root = std::env::var("FOXFIRE_FIXTURES").map_or_else(
         |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures"),
         PathBuf::from,

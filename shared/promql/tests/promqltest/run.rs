@@ -8,7 +8,7 @@ use super::{compare, json, store::Store};
 
 /// What became of an `eval`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// It is about floats: it has to pass.
     Floats,
     /// It reads or expects native histograms.
@@ -16,18 +16,18 @@ pub enum Kind {
 }
 
 /// An `eval`, its instants and its expression.
-pub struct Eval<'a> {
+pub(crate) struct Eval<'a> {
     /// The case as in the fixture.
-    pub case: &'a Value,
+    pub(crate) case: &'a Value,
     /// The expression.
-    pub query: &'a str,
+    pub(crate) query: &'a str,
     /// When it is evaluated.
-    pub time: QueryTime,
+    pub(crate) time: QueryTime,
 }
 
 impl<'a> Eval<'a> {
     /// Reads a case.
-    pub fn new(case: &'a Value) -> Self {
+    pub(crate) fn new(case: &'a Value) -> Self {
         let time = match case["kind"].as_str() {
             Some("range") => QueryTime::Range {
                 start: json::time(&case["start_ms"]),
@@ -46,17 +46,19 @@ impl<'a> Eval<'a> {
     }
 
     /// What the case is about, by what it reads and expects.
-    pub fn kind(&self, store: &Store, options: &EngineOptions) -> Kind {
+    pub(crate) fn kind(&self, store: &Store, options: &EngineOptions) -> Kind {
         let expected = json::list(&self.case["expected"]);
         let expects = expected.iter().any(|series| json::list(&series["vals"]).iter().any(Value::is_object));
         let reads = Plan::new(self.query, self.time, options).is_ok_and(|plan| {
-            plan.selects().iter().any(|select| store.matching(&select.matchers).any(|(_, stored)| stored.histograms))
+            plan.selects()
+                .iter()
+                .any(|select| store.matching(&select.matchers).any(|(_, stored)| stored.histograms))
         });
         if expects || reads { Kind::NativeHistograms } else { Kind::Floats }
     }
 
     /// Whether the case reads series with start timestamps.
-    pub fn reads_start_timestamps(&self, store: &Store, options: &EngineOptions) -> bool {
+    pub(crate) fn reads_start_timestamps(&self, store: &Store, options: &EngineOptions) -> bool {
         Plan::new(self.query, self.time, options).is_ok_and(|plan| {
             let mut selects = plan.selects().iter();
             selects.any(|select| store.matching(&select.matchers).any(|(_, stored)| stored.start_timestamps))
@@ -65,7 +67,7 @@ impl<'a> Eval<'a> {
 
     /// Runs everything that the suite runs for this case, and compares with what the real engine gave with and
     /// without delayed name removal.
-    pub fn run(&self, store: &Store, options: &EngineOptions) -> Result<(), String> {
+    pub(crate) fn run(&self, store: &Store, options: &EngineOptions) -> Result<(), String> {
         let result = store.query(self.query, self.time, options);
         self.check_actual(&result, &self.case["actual"])?;
         self.check(&result)?;
@@ -110,7 +112,8 @@ impl<'a> Eval<'a> {
         let result = match result {
             Err(error) if fails => {
                 let text = error.to_string();
-                let met = json::list(&expect["fail"]).iter().all(|expected| compare::matches(expected, &text));
+                let met =
+                    json::list(&expect["fail"]).iter().all(|expected| compare::matches(expected, &text));
                 return if met { Ok(()) } else { Err(format!("error `{text}`")) };
             }
             Err(error) => return Err(format!("error `{error}`")),
@@ -140,7 +143,8 @@ impl<'a> Eval<'a> {
                     (QueryTime::Instant(_), None) => return Err(format!("matrix {series:?}")),
                 };
                 let expected = json::list(expected).iter().map(|series| {
-                    let values = (0i64..).zip(json::list(&series["vals"])).filter(|(_, value)| !value.is_null());
+                    let values =
+                        (0i64..).zip(json::list(&series["vals"])).filter(|(_, value)| !value.is_null());
                     let points = values.map(|(at, value)| (start + at * step, json::float(value))).collect();
                     (json::labels(&series["metric"]), points)
                 });
@@ -166,11 +170,14 @@ impl<'a> Eval<'a> {
             return Ok(());
         }
         let time = QueryTime::Range { start: at - 60_000, end: at + 60_000, step: 60_000 };
-        let result = store.query(query, time, options).map_err(|error| format!("as a range at {at}: `{error}`"))?;
+        let result =
+            store.query(query, time, options).map_err(|error| format!("as a range at {at}: `{error}`"))?;
         if self.case["expect"].get("ordered").is_some() {
             return Ok(());
         }
-        let QueryValue::Matrix(series) = result.value else { return Err("a range query gave no matrix".to_owned()) };
+        let QueryValue::Matrix(series) = result.value else {
+            return Err("a range query gave no matrix".to_owned());
+        };
         if !series.is_sorted_by(|a, b| a.labels <= b.labels) {
             return Err("the matrix is not sorted".to_owned());
         }

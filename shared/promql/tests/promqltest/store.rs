@@ -6,33 +6,31 @@ use std::sync::Arc;
 use model::{Labels, Matcher, TimestampMs};
 use promql::{EngineOptions, Never, Plan, QueryError, QueryResult, QueryTime};
 use serde_json::Value;
-use storage::{
-    LabelQuery, Limits, Queryable, Select, SeriesSet, StorageError, StorageFuture,
-};
+use storage::{LabelQuery, Limits, Queryable, Select, SeriesSet, StorageError, StorageFuture};
 
 use super::json;
 
 /// One stored series.
 #[derive(Clone, Debug, Default)]
-pub struct Stored {
+pub(crate) struct Stored {
     /// Floats by time.
-    pub points: BTreeMap<TimestampMs, f64>,
+    pub(crate) points: BTreeMap<TimestampMs, f64>,
     /// Whether it also has native histograms.
-    pub histograms: bool,
+    pub(crate) histograms: bool,
     /// Whether it has start timestamps.
-    pub start_timestamps: bool,
+    pub(crate) start_timestamps: bool,
 }
 
 /// The store.
 #[derive(Clone, Debug, Default)]
-pub struct Store {
+pub(crate) struct Store {
     /// Series by labels.
-    pub series: BTreeMap<Labels, Stored>,
+    pub(crate) series: BTreeMap<Labels, Stored>,
 }
 
 impl Store {
     /// Takes over what a `load` of the suite stored: the whole content of each series that it touched.
-    pub fn load(&mut self, stored: &Value) {
+    pub(crate) fn load(&mut self, stored: &Value) {
         for series in json::list(stored) {
             let mut content = Stored::default();
             for point in json::list(&series["points"]) {
@@ -49,24 +47,30 @@ impl Store {
     }
 
     /// Adds one sample.
-    pub fn add(&mut self, labels: &Labels, time: TimestampMs, value: f64) {
+    pub(crate) fn add(&mut self, labels: &Labels, time: TimestampMs, value: f64) {
         self.series.entry(labels.clone()).or_default().points.insert(time, value);
     }
 
     /// The series that satisfy `matchers`.
-    pub fn matching<'a>(&'a self, matchers: &'a [Matcher]) -> impl Iterator<Item = (&'a Labels, &'a Stored)> {
+    pub(crate) fn matching<'a>(
+        &'a self,
+        matchers: &'a [Matcher],
+    ) -> impl Iterator<Item = (&'a Labels, &'a Stored)> {
         self.series.iter().filter(|(labels, _)| model::matcher::matches_all(matchers, labels))
     }
 
     /// What one select gives.
-    pub fn select(&self, select: &Select) -> SeriesSet {
+    pub(crate) fn select(&self, select: &Select) -> SeriesSet {
         let mut set = SeriesSet::new();
         if select.min_time > select.max_time {
             return set;
         }
         for (labels, stored) in self.matching(&select.matchers) {
-            let (timestamps, values): (Vec<i64>, Vec<f64>) =
-                stored.points.range(select.min_time..=select.max_time).map(|(time, value)| (*time, *value)).unzip();
+            let (timestamps, values): (Vec<i64>, Vec<f64>) = stored
+                .points
+                .range(select.min_time..=select.max_time)
+                .map(|(time, value)| (*time, *value))
+                .unzip();
             if !timestamps.is_empty() {
                 let (timestamps, values) = (Arc::from(timestamps), Arc::from(values));
                 set.push(storage::Series { labels: labels.clone(), timestamps, values });
@@ -76,7 +80,7 @@ impl Store {
     }
 
     /// Runs a query.
-    pub fn query(
+    pub(crate) fn query(
         &self,
         query: &str,
         time: QueryTime,

@@ -59,8 +59,11 @@ impl WindowFunction for Rate {
     }
 
     fn value(&mut self, window: &Window<'_>) -> Result<Option<f64>, QueryError> {
-        let (Some(first), Some(last)) = (window.values.first(), window.values.last()) else { return Ok(None) };
-        let (Some(first_time), Some(last_time)) = (window.timestamps.first(), window.timestamps.last()) else {
+        let (Some(first), Some(last)) = (window.values.first(), window.values.last()) else {
+            return Ok(None);
+        };
+        let (Some(first_time), Some(last_time)) = (window.timestamps.first(), window.timestamps.last())
+        else {
             return Ok(None);
         };
         let intervals = window.values.len() - 1;

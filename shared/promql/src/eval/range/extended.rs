@@ -45,7 +45,12 @@ pub(super) fn points(window: &Window<'_>, smoothed: bool) -> Vec<(i64, f64)> {
 }
 
 /// An instant selector that interpolates between the samples around each step.
-pub(in crate::eval) fn smoothed_column(series: &Series, source: Source, steps: Steps, lookback_ms: i64) -> Column {
+pub(in crate::eval) fn smoothed_column(
+    series: &Series,
+    source: Source,
+    steps: Steps,
+    lookback_ms: i64,
+) -> Column {
     let (timestamps, values) = reachable(series, (i64::MIN, i64::MAX));
     let (Some(first), Some(last)) = (timestamps.first(), timestamps.last()) else { return Column::default() };
     let relevant = if source.at.is_some() {
@@ -62,7 +67,8 @@ pub(in crate::eval) fn smoothed_column(series: &Series, source: Source, steps: S
         }
         let sample = |at: Option<usize>| at.and_then(|at| Some((*timestamps.get(at)?, *values.get(at)?)));
         let after = sample(Some(next)).filter(|(time, _)| *time <= reference.saturating_add(lookback_ms));
-        let before = sample(next.checked_sub(1)).filter(|(time, _)| *time > reference.saturating_sub(lookback_ms));
+        let before =
+            sample(next.checked_sub(1)).filter(|(time, _)| *time > reference.saturating_sub(lookback_ms));
         match (before, after) {
             (_, Some((time, value))) if time == reference => column.push(step, value),
             (Some(before), Some(after)) => column.push(step, interpolate(before, after, reference, false)),
@@ -85,7 +91,8 @@ fn ends(window: &Window<'_>, smoothed: bool) -> Option<Ends> {
 
 /// The samples strictly between the bounds.
 fn inside<'a>(window: &Window<'a>, ends: &Ends) -> (&'a [i64], &'a [f64]) {
-    let is = |at: usize, condition: &dyn Fn(i64) -> bool| window.timestamps.get(at).is_some_and(|t| condition(*t));
+    let is =
+        |at: usize, condition: &dyn Fn(i64) -> bool| window.timestamps.get(at).is_some_and(|t| condition(*t));
     let from = ends.first + usize::from(is(ends.first, &|time| time <= window.start));
     let to = ends.last + usize::from(!is(ends.last, &|time| time >= window.end));
     (window.timestamps.get(from..to).unwrap_or_default(), window.values.get(from..to).unwrap_or_default())
