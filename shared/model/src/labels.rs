@@ -285,6 +285,36 @@ impl LabelsBuilder {
     }
 }
 
+/// Which names are valid: `metric_name_validation_scheme`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NameValidation {
+    /// Any text that is not empty.
+    #[default]
+    Utf8,
+    /// The rules from before UTF-8 names.
+    Legacy,
+}
+
+impl NameValidation {
+    /// Whether `name` is a label name.
+    #[must_use]
+    pub fn is_label_name(self, name: &str) -> bool {
+        match self {
+            Self::Utf8 => !name.is_empty(),
+            Self::Legacy => is_legacy_label_name(name),
+        }
+    }
+
+    /// Whether `name` is a metric name.
+    #[must_use]
+    pub fn is_metric_name(self, name: &str) -> bool {
+        match self {
+            Self::Utf8 => !name.is_empty(),
+            Self::Legacy => is_legacy_metric_name(name),
+        }
+    }
+}
+
 /// Whether `name` is a label name by the rules from before UTF-8 names: `[a-zA-Z_][a-zA-Z0-9_]*`.
 #[must_use]
 pub fn is_legacy_label_name(name: &str) -> bool {
