@@ -50,7 +50,7 @@ impl Labels {
     /// The value of `name`, or `None` where it is absent.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        for (candidate, value) in self.iter() {
+        for (candidate, value) in self {
             match candidate.cmp(name) {
                 Ordering::Less => {}
                 Ordering::Equal => return Some(value),
@@ -132,7 +132,7 @@ impl Labels {
     #[must_use]
     pub fn hash(&self) -> u64 {
         let mut hasher = Xxh64::new(0);
-        for (name, value) in self.iter() {
+        for (name, value) in self {
             for text in [name, value] {
                 update_with_length(&mut hasher, text.len());
                 hasher.update(text.as_bytes());
@@ -331,6 +331,12 @@ pub fn is_legacy_metric_name(name: &str) -> bool {
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b':')
 }
 
+/// Go's `unicode.IsPrint` of what is not ASCII: letters, marks, numbers, punctuation and symbols.
+fn is_printable(c: char) -> bool {
+    // Debug text escapes the very same characters, but marks at its start as well.
+    c.is_ascii() || ['a', c].iter().collect::<String>().escape_debug().count() == 2
+}
+
 /// `text` as Go's `strconv.Quote` writes it.
 #[must_use]
 pub fn quote(text: &str) -> String {
@@ -348,10 +354,9 @@ pub fn quote(text: &str) -> String {
             '\t' => out.push_str("\\t"),
             '\u{b}' => out.push_str("\\v"),
             c if (c as u32) < 0x20 || c as u32 == 0x7f => out.push_str(&format!("\\x{:02x}", c as u32)),
-            c if c.is_control() || c == '\u{feff}' || ('\u{e000}'..='\u{f8ff}').contains(&c) => {
-                out.push_str(&format!("\\u{:04x}", c as u32));
-            }
-            c => out.push(c),
+            c if is_printable(c) => out.push(c),
+            c if (c as u32) < 0x1_0000 => out.push_str(&format!("\\u{:04x}", c as u32)),
+            c => out.push_str(&format!("\\U{:08x}", c as u32)),
         }
     }
     out.push('"');
