@@ -11,7 +11,7 @@ use storage::{Scrape, ScrapeOutcome, ScrapeSample, SourceId};
 
 use super::*;
 
-mod captures;
+pub(crate) mod captures;
 
 /// A scrape with its values as bits, so that NaNs compare, and its samples in order.
 type Comparable = (SourceId, i64, ScrapeOutcome, Vec<(Labels, u64, Option<i64>)>);

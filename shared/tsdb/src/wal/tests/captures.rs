@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::*;
 
 /// The captures' folder, or `None` where it is not there; on CI it must be.
-fn folder() -> Option<PathBuf> {
+pub(crate) fn folder() -> Option<PathBuf> {
     let fixtures = std::env::var("FOXFIRE_FIXTURES").map(|path| PathBuf::from(path).join("../data"));
     let folder =
         fixtures.unwrap_or_else(|_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"));
@@ -20,7 +20,7 @@ fn folder() -> Option<PathBuf> {
 }
 
 /// The first `limit` bodies of a tar archive, with the timestamp in their names.
-fn bodies(archive: PathBuf, limit: usize) -> Vec<(i64, String)> {
+pub(crate) fn bodies(archive: PathBuf, limit: usize) -> Vec<(i64, String)> {
     let mut decoder = zstd::stream::read::Decoder::new(std::fs::File::open(archive).unwrap()).unwrap();
     decoder.window_log_max(27).unwrap();
     let mut bodies = Vec::new();
@@ -44,7 +44,7 @@ fn bodies(archive: PathBuf, limit: usize) -> Vec<(i64, String)> {
 }
 
 /// Just enough of the exposition format for these bodies: the text before the value is taken for one label.
-fn samples(body: &str) -> Vec<ScrapeSample> {
+pub(crate) fn samples(body: &str) -> Vec<ScrapeSample> {
     let lines = body.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
     lines
         .map(|line| {
@@ -55,7 +55,7 @@ fn samples(body: &str) -> Vec<ScrapeSample> {
                     .to_builder();
             for pair in rest.trim_end_matches('}').split_inclusive("\",").filter(|pair| !pair.is_empty()) {
                 let (name, value) = pair.split_once("=\"").unwrap();
-                labels.set(name, value.trim_end_matches(',').trim_end_matches('"'));
+                labels.set(name.trim(), value.trim_end_matches(',').trim_end_matches('"'));
             }
             ScrapeSample { labels: labels.build(), value: value.parse().unwrap(), timestamp: None }
         })
