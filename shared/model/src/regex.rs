@@ -75,6 +75,16 @@ impl AnchoredRegex {
     }
 }
 
+/// Compiles `pattern` as Go's `regexp.Compile` does: not anchored, `.` not matching newline.
+///
+/// # Errors
+/// Where it is not a regular expression of Go's dialect or would need too much memory.
+pub fn unanchored(pattern: &str) -> Result<Regex, RegexError> {
+    let translated = translate(pattern);
+    check(pattern, &translated)?;
+    compile(pattern, &translated)
+}
+
 fn check(pattern: &str, translated: &str) -> Result<(), RegexError> {
     regex_syntax::Parser::new().parse(&format!("(?s:{translated}\n)")).map(|_| ()).map_err(|error| {
         let message = match &error {
