@@ -12,7 +12,7 @@ use super::lexer::is_space;
 use super::{ParseError, error_at};
 
 /// Checks `expr`, which was parsed from `text`, and leaves vector matching only where both operands are vectors.
-pub(super) fn check(text: &str, expr: &mut Expr) -> Result<(), ParseError> {
+pub(super) fn check(text: &str, expr: &mut Expr) -> Result<(), Box<ParseError>> {
     Checker { text }.expr(expr).map(|_| ())
 }
 
@@ -20,11 +20,11 @@ struct Checker<'a> {
     text: &'a str,
 }
 
-type Checked<T> = Result<T, ParseError>;
+type Checked<T> = Result<T, Box<ParseError>>;
 
 impl Checker<'_> {
     fn fail<T>(&self, span: Span, message: impl Into<String>) -> Checked<T> {
-        Err(error_at(self.text, span, message.into()))
+        Err(Box::new(error_at(self.text, span, message.into())))
     }
 
     fn expr(&self, expr: &mut Expr) -> Checked<ValueType> {

@@ -37,12 +37,19 @@ pub(super) struct Parser<'a> {
     context: Context,
 }
 
-type Parsed<T> = Result<T, ParseError>;
+/// Both sides are small, for what recursion holds on the stack bounds how deep it may go.
+type Parsed<T> = Result<T, Box<ParseError>>;
 
 /// An expression and how deep it is; a chain of operators counts as one level.
 struct Deep {
-    expr: Expr,
+    expr: Box<Expr>,
     depth: usize,
+}
+
+impl Deep {
+    fn new(span: Span, kind: ExprKind, depth: usize) -> Self {
+        Self { expr: Box::new(Expr { span, kind }), depth }
+    }
 }
 
 impl<'a> Parser<'a> {
@@ -60,7 +67,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The whole text as an expression, not type-checked.
-    pub(super) fn whole_expression(&mut self) -> Parsed<Expr> {
+    pub(super) fn whole_expression(&mut self) -> Parsed<Box<Expr>> {
         if self.peek()?.kind == Kind::EndOfInput {
             return Err(self.error(Span::default(), "no expression found in input"));
         }
@@ -70,7 +77,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The whole text as an instant selector without modifiers.
-    pub(super) fn whole_selector(&mut self) -> Parsed<Expr> {
+    pub(super) fn whole_selector(&mut self) -> Parsed<Box<Expr>> {
         let token = self.peek()?;
         let selector = if token.kind == Kind::LeftBrace {
             self.selector(None)?
@@ -81,7 +88,7 @@ impl<'a> Parser<'a> {
             return Err(self.unexpected(token));
         };
         self.end_of_input()?;
-        Ok(selector)
+        Ok(selector.expr)
     }
 
     fn end_of_input(&mut self) -> Parsed<()> {
@@ -129,15 +136,15 @@ impl<'a> Parser<'a> {
         if token.kind == kind { self.advance() } else { Err(self.unexpected(token)) }
     }
 
-    fn error(&self, span: Span, message: impl Into<String>) -> ParseError {
-        error_at(self.text, span, message.into())
+    fn error(&self, span: Span, message: impl Into<String>) -> Box<ParseError> {
+        Box::new(error_at(self.text, span, message.into()))
     }
 
-    fn unexpected(&self, token: Token<'_>) -> ParseError {
+    fn unexpected(&self, token: Token<'_>) -> Box<ParseError> {
         self.unexpected_in(token, self.context)
     }
 
-    fn unexpected_in(&self, token: Token<'_>, (construct, expected): Context) -> ParseError {
+    fn unexpected_in(&self, token: Token<'_>, (construct, expected): Context) -> Box<ParseError> {
         let mut message = format!("unexpected {}", token.description());
         if !construct.is_empty() {
             message.push_str(" in ");
@@ -150,21 +157,28 @@ impl<'a> Parser<'a> {
         self.error(token.span(), message)
     }
 
-    /// Runs `parse` with errors that name `context`.
-    fn within<T>(&mut self, context: Context, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
-        let outer = std::mem::replace(&mut self.context, context);
-        let result = parse(self);
-        self.context = outer;
-        result
+    /// Makes errors name `context`, and gives what they named before, to be set again. Nothing needs to be set again
+    /// after an error, for parsing ends there.
+    fn set_context(&mut self, context: Context) -> Context {
+        std::mem::replace(&mut self.context, context)
     }
 
-    /// Runs `parse` one level deeper.
-    fn nested<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
-        self.check_depth(self.depth + 1)?;
+    /// Goes one level deeper, until [`Self::leave`] or an error.
+    fn enter(&mut self) -> Parsed<()> {
         self.depth += 1;
-        let result = parse(self);
+        self.check_depth(self.depth)
+    }
+
+    fn leave(&mut self) {
         self.depth -= 1;
-        result
+    }
+
+    /// An expression one level deeper.
+    fn inner(&mut self, precedence: u8) -> Parsed<Deep> {
+        self.enter()?;
+        let inner = self.expression(precedence)?;
+        self.leave();
+        Ok(inner)
     }
 
     fn check_depth(&self, depth: usize) -> Parsed<()> {
@@ -185,7 +199,7 @@ impl<'a> Parser<'a> {
             }
             self.advance()?;
             let (return_bool, matching) = self.operator_modifiers()?;
-            let right = self.nested(|parser| parser.expression(op.right_precedence()))?;
+            let right = self.inner(op.right_precedence())?;
             left = self.binary(op, return_bool, matching, left, right)?;
         }
     }
@@ -206,8 +220,8 @@ impl<'a> Parser<'a> {
         let left_depth = left.depth + usize::from(!matches!(left.expr.kind, ExprKind::Binary(_)));
         let depth = left_depth.max(right.depth + 1);
         self.check_depth(depth)?;
-        let binary = Binary { op, return_bool, matching: Some(matching), lhs: left.expr, rhs: right.expr };
-        Ok(Deep { expr: Expr { span, kind: ExprKind::Binary(Box::new(binary)) }, depth })
+        let binary = Binary { op, return_bool, matching: Some(matching), lhs: *left.expr, rhs: *right.expr };
+        Ok(Deep::new(span, ExprKind::Binary(Box::new(binary)), depth))
     }
 
     /// An operand with its signs. A sign binds like `*`: `-1^2` is `-(1^2)`.
@@ -219,37 +233,28 @@ impl<'a> Parser<'a> {
             _ => return self.operand(),
         };
         self.advance()?;
-        let operand = self.nested(|parser| parser.expression(BinaryOp::Pow.precedence()))?;
-        let Deep { mut expr, depth } = operand;
-        let span = Span { start: token.start, end: expr.span.end };
-        if let ExprKind::Number { value, .. } = &mut expr.kind {
+        let mut operand = self.inner(BinaryOp::Pow.precedence())?;
+        let span = Span { start: token.start, end: operand.expr.span.end };
+        if let ExprKind::Number { value, .. } = &mut operand.expr.kind {
             if sign == UnaryOp::Minus {
                 *value = -*value;
             }
-            expr.span = span;
-            return Ok(Deep { expr, depth });
+            operand.expr.span = span;
+            return Ok(operand);
         }
-        self.check_depth(depth + 1)?;
-        Ok(Deep { expr: Expr { span, kind: ExprKind::Unary(sign, Box::new(expr)) }, depth: depth + 1 })
+        let depth = operand.depth + 1;
+        self.check_depth(depth)?;
+        Ok(Deep::new(span, ExprKind::Unary(sign, operand.expr), depth))
     }
 
     /// What signs and operators apply to, with the modifiers behind it.
     fn operand(&mut self) -> Parsed<Deep> {
         let token = self.peek()?;
         let operand = match token.kind {
-            Kind::Number | Kind::Duration => {
-                self.advance()?;
-                let kind =
-                    ExprKind::Number { value: self.number(token)?, duration: token.kind == Kind::Duration };
-                Deep { expr: Expr { span: token.span(), kind }, depth: 1 }
-            }
-            Kind::String => {
-                self.advance()?;
-                let kind = ExprKind::String(self.unquote(token)?);
-                Deep { expr: Expr { span: token.span(), kind }, depth: 1 }
-            }
+            Kind::Number | Kind::Duration => self.number_literal()?,
+            Kind::String => self.string_literal()?,
             Kind::LeftParen => self.paren()?,
-            Kind::LeftBrace => Deep { expr: self.selector(None)?, depth: 1 },
+            Kind::LeftBrace => self.selector(None)?,
             kind if kind.can_name_metric() => {
                 self.advance()?;
                 self.named(token)?
@@ -259,14 +264,24 @@ impl<'a> Parser<'a> {
         self.postfix(operand)
     }
 
+    fn number_literal(&mut self) -> Parsed<Deep> {
+        let token = self.advance()?;
+        let kind = ExprKind::Number { value: self.number(token)?, duration: token.kind == Kind::Duration };
+        Ok(Deep::new(token.span(), kind, 1))
+    }
+
+    fn string_literal(&mut self) -> Parsed<Deep> {
+        let token = self.advance()?;
+        Ok(Deep::new(token.span(), ExprKind::String(self.unquote(token)?), 1))
+    }
+
     fn paren(&mut self) -> Parsed<Deep> {
         let open = self.advance()?;
-        let inner = self.nested(|parser| parser.expression(0))?;
+        let inner = self.inner(0)?;
         let close = self.expect(Kind::RightParen)?;
         let depth = inner.depth + 1;
         self.check_depth(depth)?;
-        let span = Span { start: open.start, end: close.end() };
-        Ok(Deep { expr: Expr { span, kind: ExprKind::Paren(Box::new(inner.expr)) }, depth })
+        Ok(Deep::new(Span { start: open.start, end: close.end() }, ExprKind::Paren(inner.expr), depth))
     }
 
     /// The value of a number or the seconds of a duration.

@@ -43,9 +43,9 @@ pub struct ParseError {
 /// # Errors
 /// Where `text` is not PromQL, or uses what `features` has off: the first error, as Prometheus reports it.
 pub fn parse(text: &str, features: &Features) -> Result<Expr, ParseError> {
-    let mut expr = Parser::new(text, features).whole_expression()?;
-    check::check(text, &mut expr)?;
-    Ok(expr)
+    let mut expr = Parser::new(text, features).whole_expression().map_err(|error| *error)?;
+    check::check(text, &mut expr).map_err(|error| *error)?;
+    Ok(*expr)
 }
 
 /// Reads a selector of series, as the API's `match[]` takes it: a metric name, matchers in braces, or both. A name
@@ -54,7 +54,7 @@ pub fn parse(text: &str, features: &Features) -> Result<Expr, ParseError> {
 /// # Errors
 /// Where `text` is anything else, or where every matcher matches the empty string, so that all series are selected.
 pub fn parse_metric_selector(text: &str) -> Result<Vec<Matcher>, ParseError> {
-    let selector = Parser::new(text, &Features::default()).whole_selector()?;
+    let selector = Parser::new(text, &Features::default()).whole_selector().map_err(|error| *error)?;
     let matchers = match selector.kind {
         ExprKind::VectorSelector(selector) => selector.matchers,
         _ => Vec::new(),

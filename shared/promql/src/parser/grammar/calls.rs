@@ -7,6 +7,9 @@ use crate::parser::lexer::is_space;
 use crate::parser::token::Keyword;
 use model::labels::quote;
 
+/// Whether it is `without`, and the labels.
+type Grouping = (bool, Vec<String>);
+
 impl Parser<'_> {
     /// The call, aggregation or selector whose first word has been read.
     pub(super) fn named(&mut self, word: Token<'_>) -> Parsed<Deep> {
@@ -21,12 +24,16 @@ impl Parser<'_> {
                 self.aggregate(op, word)
             }
             Kind::Identifier | Kind::Query(_) if next == Kind::LeftParen => self.call(word),
-            _ => Ok(Deep { expr: self.selector(Some(word))?, depth: 1 }),
+            _ => self.selector(Some(word)),
         }
     }
 
     fn call(&mut self, word: Token<'_>) -> Parsed<Deep> {
         let (args, depth) = self.arguments()?;
+        self.build_call(word, args, depth)
+    }
+
+    fn build_call(&self, word: Token<'_>, args: Vec<Expr>, depth: usize) -> Parsed<Deep> {
         let name = quote(word.text);
         let function = functions::lookup(word.text)
             .ok_or_else(|| self.error(word.span(), format!("unknown function with name {name}")))?;
@@ -35,7 +42,7 @@ impl Parser<'_> {
         }
         let span = Span { start: word.start, end: self.last_closing };
         let kind = ExprKind::Call(Call { function: function.name, args });
-        Ok(Deep { expr: Expr { span, kind }, depth: depth + 1 })
+        Ok(Deep::new(span, kind, depth + 1))
     }
 
     /// `(a, b)`, and the depth of the deepest.
@@ -46,10 +53,10 @@ impl Parser<'_> {
             return Ok((args, depth));
         }
         loop {
-            let arg = self.nested(|parser| parser.expression(0))?;
+            let arg = self.inner(0)?;
             depth = depth.max(arg.depth);
             self.check_depth(depth + 1)?;
-            args.push(arg.expr);
+            args.push(*arg.expr);
             let token = self.peek()?;
             match token.kind {
                 Kind::Comma => {
@@ -69,18 +76,26 @@ impl Parser<'_> {
     }
 
     fn aggregate(&mut self, op: AggregateOp, word: Token<'_>) -> Parsed<Deep> {
-        let (modifier, args, depth, end) = self.within(("aggregation", ""), |parser| {
-            let before = parser.grouping()?;
-            let (args, depth) = parser.arguments()?;
-            if before.is_some() {
-                return Ok((before, args, depth, parser.last_closing));
-            }
+        let outer = self.set_context(("aggregation", ""));
+        let mut modifier = self.grouping()?;
+        let (args, depth) = self.arguments()?;
+        let mut end = self.last_closing;
+        if modifier.is_none() {
             // Reading on for a modifier may meet an outer parenthesis.
-            let after = parser.grouping()?;
-            let end = if after.is_some() { parser.last_closing } else { parser.closing_before_last() };
-            Ok((after, args, depth, end))
-        })?;
-        let span = Span { start: word.start, end };
+            modifier = self.grouping()?;
+            end = if modifier.is_some() { self.last_closing } else { self.closing_before_last() };
+        }
+        self.context = outer;
+        self.build_aggregate(op, Span { start: word.start, end }, modifier, (args, depth))
+    }
+
+    fn build_aggregate(
+        &self,
+        op: AggregateOp,
+        span: Span,
+        modifier: Option<Grouping>,
+        (args, depth): (Vec<Expr>, usize),
+    ) -> Parsed<Deep> {
         if args.is_empty() {
             return Err(self.error(span, "no arguments for aggregate expression provided"));
         }
@@ -100,11 +115,11 @@ impl Parser<'_> {
         };
         let (without, grouping) = modifier.map_or((false, None), |(without, labels)| (without, Some(labels)));
         let kind = ExprKind::Aggregate(Box::new(Aggregate { op, without, grouping, param, expr }));
-        Ok(Deep { expr: Expr { span, kind }, depth: depth + 1 })
+        Ok(Deep::new(span, kind, depth + 1))
     }
 
-    /// `by (…)` or `without (…)` if it is next: whether it is `without`, and the labels.
-    fn grouping(&mut self) -> Parsed<Option<(bool, Vec<String>)>> {
+    /// `by (…)` or `without (…)` if it is next.
+    fn grouping(&mut self) -> Parsed<Option<Grouping>> {
         let without = match self.peek()?.kind {
             Kind::Keyword(Keyword::By) => false,
             Kind::Keyword(Keyword::Without) => true,

@@ -38,17 +38,24 @@ impl Parser<'_> {
             }
             Kind::LeftParen => {
                 self.advance()?;
-                let inner = self.nested(|parser| parser.duration_expression(0))?;
+                let inner = self.inner_duration(0)?;
                 self.expect(Kind::RightParen)?;
                 let span = inner.span;
                 Ok(apply_sign(sign, token, in_parens(inner, span)))
             }
             Kind::Query(_) => Ok(signed(self.duration_operand()?)),
             _ => {
-                let operand = self.nested(|parser| parser.duration_expression(BinaryOp::Pow.precedence()))?;
+                let operand = self.inner_duration(BinaryOp::Pow.precedence())?;
                 self.duration_operators(apply_sign(sign, token, operand), 0)
             }
         }
+    }
+
+    fn inner_duration(&mut self, precedence: u8) -> Parsed<DurationExpr> {
+        self.enter()?;
+        let inner = self.duration_expression(precedence)?;
+        self.leave();
+        Ok(inner)
     }
 
     fn duration_operators(&mut self, mut left: DurationExpr, precedence: u8) -> Parsed<DurationExpr> {
@@ -59,7 +66,7 @@ impl Parser<'_> {
                 _ => return Ok(left),
             };
             self.advance()?;
-            let right = self.nested(|parser| parser.duration_expression(op.right_precedence()))?;
+            let right = self.inner_duration(op.right_precedence())?;
             self.peek()?;
             if matches!(right.kind, DurationExprKind::Number { value: 0.0, .. }) {
                 match op {
@@ -79,7 +86,7 @@ impl Parser<'_> {
         let token = self.peek()?;
         if let Some(sign) = sign(token) {
             self.advance()?;
-            let operand = self.nested(|parser| parser.duration_expression(BinaryOp::Pow.precedence()))?;
+            let operand = self.inner_duration(BinaryOp::Pow.precedence())?;
             self.peek()?;
             return Ok(apply_sign(sign, token, operand));
         }
@@ -90,7 +97,7 @@ impl Parser<'_> {
             }
             Kind::LeftParen => {
                 self.advance()?;
-                let inner = self.nested(|parser| parser.duration_expression(0))?;
+                let inner = self.inner_duration(0)?;
                 let close = self.expect(Kind::RightParen)?;
                 Ok(in_parens(inner, Span { start: token.start, end: close.end() }))
             }
@@ -105,9 +112,9 @@ impl Parser<'_> {
             Kind::Query(word @ (QueryWord::MinOf | QueryWord::MaxOf)) => {
                 self.advance()?;
                 self.expect(Kind::LeftParen)?;
-                let left = self.nested(|parser| parser.duration_expression(0))?;
+                let left = self.inner_duration(0)?;
                 self.expect(Kind::Comma)?;
-                let right = self.nested(|parser| parser.duration_expression(0))?;
+                let right = self.inner_duration(0)?;
                 self.expect(Kind::RightParen)?;
                 // From argument to argument, as upstream.
                 let span = Span { start: left.span.start, end: right.span.end };

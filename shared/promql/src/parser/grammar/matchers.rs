@@ -1,7 +1,8 @@
 //! Instant selectors: `name{label="value", "quoted label"=~"regex", "metric name"}`.
 
-use super::{Context, Kind, Parsed, Parser, Token};
-use crate::parser::ast::{BinaryOp, Expr, ExprKind, Offset, Span, VectorSelector};
+use super::{Context, Deep, Kind, Parsed, Parser, Token};
+use crate::parser::ParseError;
+use crate::parser::ast::{BinaryOp, ExprKind, Offset, Span, VectorSelector};
 use model::labels::METRIC_NAME;
 use model::{MatchOp, Matcher};
 
@@ -9,7 +10,7 @@ const MATCHING: &str = "label matching";
 
 impl Parser<'_> {
     /// The selector whose metric `name` has been read, or that starts with a brace.
-    pub(super) fn selector(&mut self, name: Option<Token<'_>>) -> Parsed<Expr> {
+    pub(super) fn selector(&mut self, name: Option<Token<'_>>) -> Parsed<Deep> {
         let next = self.peek()?;
         let mut span = name.map_or(next.span(), |name| name.span());
         let mut matchers = Vec::new();
@@ -29,7 +30,7 @@ impl Parser<'_> {
             anchored: false,
             smoothed: false,
         };
-        Ok(Expr { span, kind: ExprKind::VectorSelector(selector) })
+        Ok(Deep::new(span, ExprKind::VectorSelector(selector), 1))
     }
 
     /// What stands behind `{`, up to and with `}`.
@@ -77,7 +78,7 @@ impl Parser<'_> {
         Matcher::new(op, name, text).map_err(|error| self.error(span, error.to_string()))
     }
 
-    fn unexpected_matching(&mut self, expected: &'static str) -> crate::parser::ParseError {
+    fn unexpected_matching(&mut self, expected: &'static str) -> Box<ParseError> {
         let context: Context = (MATCHING, expected);
         match self.peek() {
             Ok(token) => self.unexpected_in(token, context),

@@ -31,7 +31,9 @@ impl Parser<'_> {
                     Keyword::GroupLeft => Cardinality::ManyToOne,
                     _ => Cardinality::OneToMany,
                 };
-                if self.peek()?.kind == Kind::LeftParen {
+                // A list, or the right operand: whatever else is next should have opened a list.
+                let next = self.peek()?.kind;
+                if next == Kind::LeftParen || !next.starts_expression() {
                     matching.include = self.label_list()?;
                 }
             }

@@ -18,52 +18,52 @@ const RANGE: super::Context = ("subquery or range selector", "number, duration, 
 const STEP: super::Context = ("subquery selector", "number, duration, step(), range(), or \"]\"");
 
 impl Parser<'_> {
-    pub(super) fn postfix(&mut self, operand: Deep) -> Parsed<Deep> {
-        let Deep { mut expr, mut depth } = operand;
+    pub(super) fn postfix(&mut self, mut operand: Deep) -> Parsed<Deep> {
         loop {
             let token = self.peek()?;
             match token.kind {
                 Kind::LeftBracket => {
                     self.advance()?;
-                    expr = self.brackets(expr, token)?;
-                    depth += usize::from(matches!(expr.kind, ExprKind::Subquery(_)));
-                    self.check_depth(depth)?;
+                    operand = self.brackets(operand, token)?;
+                    self.check_depth(operand.depth)?;
                 }
                 Kind::At => {
                     self.advance()?;
-                    self.at(&mut expr)?;
+                    self.at(&mut operand.expr)?;
                 }
                 Kind::Keyword(Keyword::Offset) => {
                     self.advance()?;
-                    self.offset(&mut expr)?;
+                    self.offset(&mut operand.expr)?;
                 }
                 Kind::Keyword(word @ (Keyword::Anchored | Keyword::Smoothed)) => {
                     self.advance()?;
-                    self.extend_range(&mut expr, word == Keyword::Anchored)?;
+                    self.extend_range(&mut operand.expr, word == Keyword::Anchored)?;
                 }
-                _ => return Ok(Deep { expr, depth }),
+                _ => return Ok(operand),
             }
         }
     }
 
     /// A range or subquery, behind its `[`.
-    fn brackets(&mut self, expr: Expr, open: Token<'_>) -> Parsed<Expr> {
-        let range = self.within(RANGE, Self::positive_duration)?;
+    fn brackets(&mut self, operand: Deep, open: Token<'_>) -> Parsed<Deep> {
+        let outer = self.set_context(RANGE);
+        let range = self.positive_duration()?;
+        self.context = outer;
         let token = self.peek()?;
         match token.kind {
             Kind::RightBracket => {
                 self.advance()?;
-                self.matrix(expr, range, Span { start: open.start, end: token.end() })
+                self.matrix(*operand.expr, range, Span { start: open.start, end: token.end() })
             }
             Kind::Colon => {
                 self.advance()?;
-                self.subquery(expr, range)
+                self.subquery(operand, range)
             }
             _ => Err(self.unexpected_in(token, ("subquery or range", "\":\" or \"]\""))),
         }
     }
 
-    fn matrix(&self, expr: Expr, (range_ms, range_expr): Length, brackets: Span) -> Parsed<Expr> {
+    fn matrix(&self, expr: Expr, (range_ms, range_expr): Length, brackets: Span) -> Parsed<Deep> {
         let ExprKind::VectorSelector(selector) = expr.kind else {
             return Err(self.error(brackets, "ranges only allowed for vector selectors"));
         };
@@ -75,22 +75,31 @@ impl Parser<'_> {
         }
         let span = Span { start: expr.span.start, end: self.last_closing };
         let matrix = MatrixSelector { selector, selector_span: expr.span, range_ms, range_expr };
-        Ok(Expr { span, kind: ExprKind::MatrixSelector(Box::new(matrix)) })
+        Ok(Deep::new(span, ExprKind::MatrixSelector(Box::new(matrix)), 1))
     }
 
-    fn subquery(&mut self, expr: Expr, (range_ms, range_expr): Length) -> Parsed<Expr> {
-        let is_default = self.within(STEP, |parser| Ok(parser.peek()?.kind == Kind::RightBracket))?;
-        let (step_ms, step_expr) =
-            if is_default { (0, None) } else { self.within(STEP, Self::positive_duration)? };
+    fn subquery(&mut self, operand: Deep, (range_ms, range_expr): Length) -> Parsed<Deep> {
+        let outer = self.set_context(STEP);
+        let is_default = self.peek()?.kind == Kind::RightBracket;
+        let (step_ms, step_expr) = if is_default { (0, None) } else { self.positive_duration()? };
+        self.context = outer;
         let close = self.peek()?;
         if close.kind != Kind::RightBracket {
             return Err(self.unexpected_in(close, ("subquery selector", "\"]\"")));
         }
         self.advance()?;
+        let Deep { expr, depth } = operand;
         let span = Span { start: expr.span.start, end: close.end() };
-        let subquery =
-            Subquery { expr, range_ms, range_expr, step_ms, step_expr, offset: Offset::default(), at: None };
-        Ok(Expr { span, kind: ExprKind::Subquery(Box::new(subquery)) })
+        let subquery = Subquery {
+            expr: *expr,
+            range_ms,
+            range_expr,
+            step_ms,
+            step_expr,
+            offset: Offset::default(),
+            at: None,
+        };
+        Ok(Deep::new(span, ExprKind::Subquery(Box::new(subquery)), depth + 1))
     }
 
     fn positive_duration(&mut self) -> Parsed<Length> {
@@ -106,8 +115,9 @@ impl Parser<'_> {
     }
 
     fn offset(&mut self, expr: &mut Expr) -> Parsed<()> {
-        let expected = ("offset", "number, duration, step(), or range()");
-        let (ms, offset_expr) = length(self.within(expected, Self::offset_duration)?);
+        let outer = self.set_context(("offset", "number, duration, step(), or range()"));
+        let (ms, offset_expr) = length(self.offset_duration()?);
+        self.context = outer;
         let modified = match &mut expr.kind {
             ExprKind::VectorSelector(selector) => &mut selector.offset,
             ExprKind::MatrixSelector(matrix) => &mut matrix.selector.offset,
@@ -126,7 +136,9 @@ impl Parser<'_> {
     }
 
     fn at(&mut self, expr: &mut Expr) -> Parsed<()> {
-        let at = self.within(("@", "timestamp"), |parser| parser.timestamp(expr.span))?;
+        let outer = self.set_context(("@", "timestamp"));
+        let at = self.timestamp(expr.span)?;
+        self.context = outer;
         let modified = match &mut expr.kind {
             ExprKind::VectorSelector(selector) => &mut selector.at,
             ExprKind::MatrixSelector(matrix) => &mut matrix.selector.at,

@@ -1,0 +1,1 @@
+//! Properties of the WAL codec.
