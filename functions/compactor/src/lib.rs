@@ -59,18 +59,8 @@ impl Handler for Compactor {
 
     async fn handle(&self, task: CompactTask, deadline: Deadline) -> Result<(), TsdbError> {
         let done = self.store.compact(task.tick, deadline).await?;
-        for block in &done.blocks_written {
-            let bytes: u64 = block.files.iter().map(|file| file.len).sum();
-            self.metrics.block_written(block.level, bytes, block.samples);
-            tracing::info!(
-                ulid = block.id,
-                level = block.level,
-                mint = block.min_time,
-                maxt = block.max_time,
-                samples = block.samples,
-                bytes,
-                "write block"
-            );
+        if done.samples > 0 {
+            tracing::info!(?done, "compacted");
         }
         Ok(())
     }

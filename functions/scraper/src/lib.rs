@@ -13,8 +13,7 @@ use std::sync::Arc;
 
 use control::{ConfigCache, ControlError};
 use platform::{Deadline, Handler, Platform, Retry};
-use scrape::ScrapeCache;
-use telemetry::Metrics;
+use telemetry::{Metrics, ScrapeTotals};
 use tsdb::{Appended, Shard, Store, TsdbError};
 use wire::ScrapeTask;
 
@@ -24,7 +23,7 @@ pub struct Scraper {
     configs: Arc<ConfigCache>,
     store: Arc<Store>,
     metrics: Arc<Metrics>,
-    cache: ScrapeCache,
+    scraper: scrape::Scraper,
 }
 
 impl std::fmt::Debug for Scraper {
@@ -53,7 +52,7 @@ impl Scraper {
         store: Arc<Store>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { platform, configs, store, metrics, cache: ScrapeCache::default() }
+        Self { platform, configs, store, metrics, scraper: scrape::Scraper::default() }
     }
 }
 
@@ -69,8 +68,9 @@ impl Handler for Scraper {
             return Ok(());
         }
         let loaded = self.configs.at(&task.config).await?;
-        let scrapes =
-            scrape::scrape_batch(&task, &loaded.config, &self.platform, &self.cache, deadline).await;
+        let configs = &loaded.config.scrape_configs;
+        let scrapes = self.scraper.scrape_batch(&task, configs, (&self.platform).into(), deadline).await;
+        self.count();
         match self.store.append(tick, shard, &scrapes).await? {
             Appended::Written(summary) => self.metrics.segment_written(summary.bytes, summary.samples),
             Appended::AlreadyThere => {}

@@ -37,8 +37,9 @@ impl Params {
     }
 
     /// Every value of `name`.
-    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.pairs.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
+    pub(crate) fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let name = name.to_owned();
+        self.pairs.iter().filter(move |(n, _)| *n == name).map(|(_, value)| value.as_str())
     }
 
     /// A required instant.

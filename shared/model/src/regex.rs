@@ -91,6 +91,14 @@ impl AnchoredRegex {
     }
 }
 
+/// Compiles `pattern` as Go's `regexp.Compile` does: not anchored, `.` not matching newline.
+///
+/// # Errors
+/// Where it is not a regular expression of Go's dialect or would need too much memory.
+pub fn unanchored(pattern: &str) -> Result<Regex, RegexError> {
+    compile(pattern, &dialect::translate(pattern)?)
+}
+
 fn compile(pattern: &str, translated: &str) -> Result<Regex, RegexError> {
     regex::RegexBuilder::new(translated).size_limit(COMPILED_BYTES_MAX).build().map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => RegexError::new("expression too large", pattern),
