@@ -278,6 +278,12 @@ fn assert_prints_faithfully(text: &str) {
             parse(&printed, &ALL).unwrap_or_else(|error| panic!("{text}\nprinted as {printed}\n{error}"));
         assert_eq!(bare(&again), bare(&expr), "{text}\nprinted as {printed}");
         assert_eq!(again.to_string(), printed);
+        for width in [10, 100] {
+            let pretty = expr.prettify_within(width);
+            let again = parse(&pretty, &ALL)
+                .unwrap_or_else(|error| panic!("{text}\nprettified as {pretty}\n{error}"));
+            assert_eq!(bare(&again), bare(&expr), "{text}\nprettified as {pretty}");
+        }
     }
 }
 
