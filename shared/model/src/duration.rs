@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::labels::quote;
+
 /// Why a text is not a duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DurationError {
@@ -9,14 +11,14 @@ pub enum DurationError {
     #[error("empty duration string")]
     Empty,
     /// Not unit groups in the order y w d h m s ms, each at most once.
-    #[error("not a valid duration string: {0:?}")]
+    #[error("not a valid duration string: {}", quote(.0))]
     Invalid(String),
-    /// Something else than a unit behind a number.
-    #[error("unknown unit {unit:?} in duration {text:?}")]
+    /// A number followed by something else than a unit.
+    #[error("unknown unit {} in duration {}", quote(.unit), quote(.text))]
     UnknownUnit {
-        /// What stands where a unit should.
+        /// What follows the number.
         unit: String,
-        /// The whole text.
+        /// The whole.
         text: String,
     },
     /// Beyond 2^63 ns.
@@ -47,9 +49,9 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
     let invalid = || DurationError::Invalid(text.to_owned());
     let (mut rest, mut next_unit, mut total_ms) = (text, 0, 0u64);
     while !rest.is_empty() {
-        let (number, behind) = rest.split_at(rest.bytes().take_while(u8::is_ascii_digit).count());
-        let (unit, tail) = behind.split_at(behind.find(|c: char| c.is_ascii_digit()).unwrap_or(behind.len()));
-        // Both are empty, or not numbers, only where the text is malformed.
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let unit_length = rest[digits..].bytes().take_while(|byte| !byte.is_ascii_digit()).count();
+        let (number, unit) = (&rest[..digits], &rest[digits..digits + unit_length]);
         let number: u64 = number.parse().map_err(|_| invalid())?;
         if unit.is_empty() {
             return Err(invalid());
@@ -65,13 +67,13 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
             .filter(|ms| *ms <= i64::MAX as u64 / 1_000_000)
             .ok_or(DurationError::OutOfRange)?;
         next_unit = at + 1;
-        rest = tail;
+        rest = &rest[digits + unit_length..];
     }
     Ok(Duration::from_millis(total_ms))
 }
 
-/// Writes whole milliseconds as Prometheus does: years and weeks only where they divide the whole, for `90d` is easier
-/// to read than `12w6d`.
+/// Writes whole milliseconds in the shortest exact form, as Prometheus does: years and weeks only where they
+/// divide the whole.
 #[must_use]
 pub fn format(duration: Duration) -> String {
     let mut ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
@@ -95,7 +97,7 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back() {
-        for text in ["0s", "15s", "1h30m", "7d", "1y", "2w", "1m500ms", "1d12h", "1ms"] {
+        for text in ["0s", "15s", "1h30m", "7d", "1y", "2w", "1m500ms", "36h", "1ms"] {
             let parsed = parse(if text == "0s" { "0" } else { text }).unwrap();
             assert_eq!(parse(&format(parsed)).unwrap(), parsed, "{text}");
         }
@@ -107,6 +109,19 @@ mod tests {
     fn malformed_durations_are_refused() {
         for text in ["", "1", "5", "m", "1m1h", "1s1s", "-5m", "1.5h", "5 m", "1µs", "99999999999y"] {
             assert!(parse(text).is_err(), "{text}");
+        }
+    }
+    #[test]
+    fn durations_are_those_of_prometheus() {
+        let Some(cases) = crate::fixtures::load("misc/json/duration_golden.json") else { return };
+        for case in cases.as_array().unwrap() {
+            match parse(case["in"].as_str().unwrap()) {
+                Ok(duration) => {
+                    assert_eq!(duration.as_nanos(), u128::from(case["ns"].as_u64().unwrap()), "{case}");
+                    assert_eq!(format(duration), case["string"].as_str().unwrap());
+                }
+                Err(error) => assert_eq!(error.to_string(), case["error"].as_str().unwrap(), "{case}"),
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 //! in Go's words: see [`dialect`].
 
 mod dialect;
+mod expand;
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use regex::Regex;
 const COMPILED_BYTES_MAX: usize = 4 << 20;
 
 /// Why a pattern is refused, in Go's words.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("error parsing regexp: {message}: `{part}`")]
 pub struct RegexError {
     /// What is wrong.
@@ -47,6 +48,19 @@ impl AnchoredRegex {
         Ok(Self { regex: Arc::new(regex), alternatives: plain_alternatives(pattern) })
     }
 
+    /// As [`AnchoredRegex::new`], but with the error that Go gives for the pattern inside `^(?s:…)$`, which is how
+    /// Prometheus's relabelling hands it to Go.
+    ///
+    /// # Errors
+    /// As [`AnchoredRegex::new`].
+    pub fn new_for_relabelling(pattern: &str) -> Result<Self, RegexError> {
+        Self::new(pattern).map_err(|error| match dialect::translate(&format!("^(?s:{pattern})$")) {
+            Err(wrapped) => wrapped,
+            // `a)(b` is balanced once it is wrapped, and still refused.
+            Ok(_) => error,
+        })
+    }
+
     /// Whether the whole of `text` matches.
     #[must_use]
     pub fn is_match(&self, text: &str) -> bool {
@@ -67,9 +81,7 @@ impl AnchoredRegex {
     #[must_use]
     pub fn expand(&self, text: &str, template: &str) -> Option<String> {
         let captures = self.regex.captures(text)?;
-        let mut out = String::new();
-        captures.expand(template, &mut out);
-        Some(out)
+        Some(expand::expand(&captures, template))
     }
 
     /// The values that can match, where the pattern is plain alternatives.
@@ -111,6 +123,9 @@ mod tests {
             (r"[]a]", "]", "b"),
             (r"[^]a]", "b", "]"),
             (r"[[:alpha:]_]+", "a_", "1"),
+            (r"\p{Greek}+\x{41}", "αA", "aA"),
+            (r"\101\0", "A\0", "101"),
+            (r"\<b\>", "<b>", "b"),
         ] {
             let regex = AnchoredRegex::new(pattern).unwrap();
             assert!(regex.is_match(yes), "{pattern} should match {yes}");
@@ -122,5 +137,88 @@ mod tests {
     fn a_pattern_must_be_valid_by_itself() {
         assert!(AnchoredRegex::new("a)(b").is_err());
         assert!(AnchoredRegex::new("(").is_err());
+    }
+
+    #[test]
+    fn errors_are_those_of_go() {
+        for (pattern, alone, wrapped) in [
+            ("(foo", "missing closing ): `(foo`", "missing closing ): `^(?s:(foo)$`"),
+            ("a)", "unexpected ): `a)`", "unexpected ): `^(?s:a))$`"),
+            ("*foo", "missing argument to repetition operator: `*`", ""),
+            ("[a", "missing closing ]: `[a`", "missing closing ]: `[a)$`"),
+            ("[b-a]", "invalid character class range: `b-a`", ""),
+            ("a\\", "trailing backslash at end of expression: ``", "missing closing ): `^(?s:a\\)$`"),
+            ("a(?xi)b", "invalid or unsupported Perl syntax: `(?x`", ""),
+            ("(?=x)", "invalid or unsupported Perl syntax: `(?=`", ""),
+            (r"\1", r"invalid escape sequence: `\1`", ""),
+            (r"a\y", r"invalid escape sequence: `\y`", ""),
+            ("a{2,1}", "invalid repeat count: `{2,1}`", ""),
+            ("a{1001}", "invalid repeat count: `{1001}`", ""),
+            ("a**", "invalid nested repetition operator: `**`", ""),
+            ("x(a+)?*b", "invalid nested repetition operator: `?*`", ""),
+            (r"\p{Foo}", r"invalid character class range: `\p{Foo}`", ""),
+        ] {
+            let error = AnchoredRegex::new(pattern).unwrap_err();
+            assert_eq!(error.to_string(), format!("error parsing regexp: {alone}"), "{pattern}");
+            let wrapped = if wrapped.is_empty() { alone } else { wrapped };
+            let error = AnchoredRegex::new_for_relabelling(pattern).unwrap_err();
+            assert_eq!(error.to_string(), format!("error parsing regexp: {wrapped}"), "{pattern}");
+        }
+        for pattern in [r"a*?b+?c{2}?", r"[*]*", r"\**", "a{,2}*", "(a*)*"] {
+            assert!(AnchoredRegex::new(pattern).is_ok(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn templates_expand_as_in_go() {
+        let regex = AnchoredRegex::new(r"(?P<first>\w+)-(\w+)").unwrap();
+        for (template, expanded) in [
+            ("$1.$2", "a.b"),
+            ("${1}x$1x", "ax"),
+            ("$first $$ $", "a $ $"),
+            ("${2", "${2"),
+            ("${01}|$3|$1é|", "|||"),
+            ("é$2", "éb"),
+        ] {
+            assert_eq!(regex.expand("a-b", template).as_deref(), Some(expanded), "{template}");
+        }
+    }
+
+    #[test]
+    fn matches_are_those_of_prometheus() {
+        let Some(golden) = crate::fixtures::load("labels/json/regex_matches_golden.json") else { return };
+        // Values that are not UTF-8 cannot be label values here.
+        let values: Vec<&str> =
+            golden["values"].as_array().unwrap().iter().filter_map(|value| value.as_str()).collect();
+        let regexes = golden["regexes"].as_array().unwrap();
+        for case in regexes {
+            let regex = AnchoredRegex::new(case["regex"].as_str().unwrap()).unwrap();
+            let found: Vec<&str> = values.iter().copied().filter(|value| regex.is_match(value)).collect();
+            let expected: Vec<&str> =
+                case["matches"].as_array().into_iter().flatten().filter_map(|value| value.as_str()).collect();
+            assert_eq!(found, expected, "{}", case["regex"]);
+            assert_eq!(regex.is_match(""), case["matches_empty"].as_bool().unwrap(), "{}", case["regex"]);
+        }
+        assert_eq!((values.len(), regexes.len()), (69, 70));
+    }
+
+    #[test]
+    fn alternatives_are_among_those_that_prometheus_finds() {
+        let Some(cases) = crate::fixtures::load("labels/json/TestFindSetMatches_range.json") else { return };
+        let mut found_some = 0;
+        for case in cases.as_array().unwrap() {
+            let regex = AnchoredRegex::new(case["pattern"].as_str().unwrap()).unwrap();
+            if let Some(found) = regex.alternatives() {
+                let expected: Vec<&str> = case["expMatches"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|value| value.as_str().unwrap())
+                    .collect();
+                assert_eq!(found, expected, "{}", case["pattern"]);
+                found_some += 1;
+            }
+        }
+        assert!(found_some > 3, "{found_some}");
     }
 }
