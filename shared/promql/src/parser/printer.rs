@@ -40,17 +40,7 @@ impl Display for Expr {
 
 impl Display for Aggregate {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        f.write_str(self.op.as_str())?;
-        let labels = self.grouping.as_deref().unwrap_or_default();
-        if self.without {
-            f.write_str(" without ")?;
-            label_list(f, labels)?;
-            f.write_char(' ')?;
-        } else if !labels.is_empty() {
-            f.write_str(" by ")?;
-            label_list(f, labels)?;
-            f.write_char(' ')?;
-        }
+        write!(f, "{}", AggregateHead(self))?;
         f.write_char('(')?;
         if let Some(param) = &self.param {
             write!(f, "{param}, ")?;
@@ -96,15 +86,8 @@ impl Display for MatrixSelector {
 
 impl Display for Subquery {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        write!(f, "{}[", self.expr)?;
-        length(f, self.range_ms, self.range_expr.as_deref())?;
-        f.write_char(':')?;
-        if self.step_ms != 0 || self.step_expr.is_some() {
-            length(f, self.step_ms, self.step_expr.as_deref())?;
-        }
-        f.write_char(']')?;
-        at(f, self.at)?;
-        offset(f, &self.offset)
+        write!(f, "{}", self.expr)?;
+        Display::fmt(&SubqueryTail(self), f)
     }
 }
 
@@ -124,6 +107,53 @@ impl Display for DurationExpr {
     }
 }
 
+/// `sum by (a) `, what stands before an aggregation's parentheses.
+pub(super) struct AggregateHead<'a>(pub(super) &'a Aggregate);
+
+impl Display for AggregateHead<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.write_str(self.0.op.as_str())?;
+        let labels = self.0.grouping.as_deref().unwrap_or_default();
+        if self.0.without {
+            f.write_str(" without ")?;
+            label_list(f, labels)?;
+            f.write_char(' ')?;
+        } else if !labels.is_empty() {
+            f.write_str(" by ")?;
+            label_list(f, labels)?;
+            f.write_char(' ')?;
+        }
+        Ok(())
+    }
+}
+
+/// `[1h:5m] @ 10 offset 5m`, what stands behind a subquery's expression.
+pub(super) struct SubqueryTail<'a>(pub(super) &'a Subquery);
+
+impl Display for SubqueryTail<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.write_char('[')?;
+        length(f, self.0.range_ms, self.0.range_expr.as_deref())?;
+        f.write_char(':')?;
+        if self.0.step_ms != 0 || self.0.step_expr.is_some() {
+            length(f, self.0.step_ms, self.0.step_expr.as_deref())?;
+        }
+        f.write_char(']')?;
+        at(f, self.0.at)?;
+        offset(f, &self.0.offset)
+    }
+}
+
+/// `+ on (a) group_left (b)`, what stands between operands.
+pub(super) struct Operator<'a>(pub(super) &'a Binary);
+
+impl Display for Operator<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(f, "{}{}", self.0.op.as_str(), if self.0.return_bool { " bool" } else { "" })?;
+        self.0.matching.as_ref().map_or(Ok(()), |matching| vector_matching(f, matching))
+    }
+}
+
 /// `a + b + c`, without going down by recursion.
 fn chain(f: &mut Formatter<'_>, binary: &Binary) -> Result {
     let (links, first) = binary.chain();
@@ -134,10 +164,7 @@ fn chain(f: &mut Formatter<'_>, binary: &Binary) -> Result {
         } else {
             write!(f, "{operand}")?
         }
-        write!(f, " {}{}", link.op.as_str(), if link.return_bool { " bool" } else { "" })?;
-        if let Some(matching) = &link.matching {
-            vector_matching(f, matching)?;
-        }
+        write!(f, " {}", Operator(link))?;
         f.write_char(' ')?;
         operand = &link.rhs;
     }
@@ -145,7 +172,7 @@ fn chain(f: &mut Formatter<'_>, binary: &Binary) -> Result {
 }
 
 /// Whether durations have the operator too.
-fn is_arithmetic(op: BinaryOp) -> bool {
+pub(super) fn is_arithmetic(op: BinaryOp) -> bool {
     use BinaryOp::{Add, Div, Mod, Mul, Pow, Sub};
     matches!(op, Add | Sub | Mul | Div | Mod | Pow)
 }
