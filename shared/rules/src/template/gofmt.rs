@@ -229,7 +229,7 @@ fn verb_text(value: &Value, verb: char, flags: &Flags) -> String {
         Value::String(text) | Value::Html(text) => string(text, verb, flags),
         _ => return composite(value, verb, flags),
     };
-    text.unwrap_or_else(|| format!("%!{verb}({}={})", value.type_name(), plain(value)))
+    text.unwrap_or_else(|| format!("%!{verb}({}={})", value.type_name(), verb_text(value, 'v', flags)))
 }
 
 fn composite(value: &Value, verb: char, flags: &Flags) -> String {
