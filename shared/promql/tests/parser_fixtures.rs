@@ -1,6 +1,12 @@
 //! The parser against what Prometheus 3.14's own parser makes of the same texts: trees with the position of every
 //! node, error texts, and printed expressions.
 #![allow(clippy::disallowed_methods, reason = "tests find the fixtures by an environment variable")]
+#![allow(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "so tests fail, and say why they are skipped"
+)]
 
 use std::path::PathBuf;
 

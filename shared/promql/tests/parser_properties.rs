@@ -1,4 +1,5 @@
 //! What holds for every text and every tree.
+#![allow(clippy::panic, reason = "so tests fail")]
 
 use promql::Features;
 use promql::parser::ast::{DurationExpr, DurationExprKind, Expr, ExprKind, Span, UnaryOp, VectorSelector};

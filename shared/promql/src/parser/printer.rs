@@ -1,5 +1,8 @@
-//! Syntax tree to text, as Prometheus prints expressions: what it prints parses to an equal tree. Source:
-//! `promql/parser/printer.go`.
+//! Syntax tree to text, as Prometheus prints expressions. Source: `promql/parser/printer.go`.
+//!
+//! What it prints parses to an equal tree. That is not quite so upstream: `x offset +(5m) + y` is printed without the
+//! first plus there, and then the parentheses swallow what follows. Here such a plus is kept where arithmetic follows,
+//! which the alternate form (`{:#}`) tells the operand.
 
 use std::fmt::{Display, Formatter, Result, Write as _};
 use std::time::Duration;
@@ -9,8 +12,8 @@ use model::labels::{METRIC_NAME, is_legacy_label_name, quote};
 use model::number::{format_f, format_g};
 
 use super::ast::{
-    Aggregate, At, Binary, Call, Cardinality, DurationExpr, DurationExprKind, Expr, ExprKind, MatrixSelector,
-    Offset, Subquery, UnaryOp, VectorMatching, VectorSelector,
+    Aggregate, At, Binary, BinaryOp, Call, Cardinality, DurationExpr, DurationExprKind, Expr, ExprKind,
+    MatrixSelector, Offset, Subquery, UnaryOp, VectorMatching, VectorSelector,
 };
 use super::literal;
 use super::quoting::quote_bytes;
@@ -21,13 +24,16 @@ impl Display for Expr {
             ExprKind::Number { value, duration } => number(f, *value, *duration),
             ExprKind::String(bytes) => f.write_str(&quote_bytes(bytes)),
             ExprKind::Paren(expr) => write!(f, "({expr})"),
-            ExprKind::Unary(op, expr) => write!(f, "{}{expr}", op.as_str()),
+            ExprKind::Unary(op, expr) => {
+                f.write_str(op.as_str())?;
+                Display::fmt(expr, f)
+            }
             ExprKind::Binary(binary) => chain(f, binary),
-            ExprKind::Aggregate(aggregate) => write!(f, "{aggregate}"),
-            ExprKind::Call(call) => write!(f, "{call}"),
-            ExprKind::VectorSelector(selector) => write!(f, "{selector}"),
-            ExprKind::MatrixSelector(matrix) => write!(f, "{matrix}"),
-            ExprKind::Subquery(subquery) => write!(f, "{subquery}"),
+            ExprKind::Aggregate(aggregate) => Display::fmt(aggregate, f),
+            ExprKind::Call(call) => Display::fmt(call, f),
+            ExprKind::VectorSelector(selector) => Display::fmt(selector, f),
+            ExprKind::MatrixSelector(matrix) => Display::fmt(matrix, f),
+            ExprKind::Subquery(subquery) => Display::fmt(subquery, f),
         }
     }
 }
@@ -121,15 +127,27 @@ impl Display for DurationExpr {
 /// `a + b + c`, without going down by recursion.
 fn chain(f: &mut Formatter<'_>, binary: &Binary) -> Result {
     let (links, first) = binary.chain();
-    write!(f, "{first}")?;
+    let mut operand = first;
     for link in links.iter().rev() {
+        if is_arithmetic(link.op) {
+            write!(f, "{operand:#}")?
+        } else {
+            write!(f, "{operand}")?
+        }
         write!(f, " {}{}", link.op.as_str(), if link.return_bool { " bool" } else { "" })?;
         if let Some(matching) = &link.matching {
             vector_matching(f, matching)?;
         }
-        write!(f, " {}", link.rhs)?;
+        f.write_char(' ')?;
+        operand = &link.rhs;
     }
-    Ok(())
+    Display::fmt(operand, f)
+}
+
+/// Whether durations have the operator too.
+fn is_arithmetic(op: BinaryOp) -> bool {
+    use BinaryOp::{Add, Div, Mod, Mul, Pow, Sub};
+    matches!(op, Add | Sub | Mul | Div | Mod | Pow)
 }
 
 fn vector_matching(f: &mut Formatter<'_>, matching: &VectorMatching) -> Result {
@@ -216,6 +234,10 @@ fn offset(f: &mut Formatter<'_>, offset: &Offset) -> Result {
         return Ok(());
     }
     f.write_str(" offset ")?;
+    let is_open = offset.expr.as_ref().is_some_and(|expr| matches!(expr.kind, DurationExprKind::Paren(_)));
+    if is_open && f.alternate() {
+        f.write_char('+')?;
+    }
     length(f, offset.ms, offset.expr.as_deref())
 }
 
