@@ -91,6 +91,48 @@ impl AnchoredRegex {
     }
 }
 
+/// A compiled regular expression that may match anywhere, `.` not matching newline: Go's `regexp.Compile`.
+#[derive(Clone, Debug)]
+pub struct SearchRegex {
+    regex: Regex,
+}
+
+impl SearchRegex {
+    /// Compiles `pattern`.
+    ///
+    /// # Errors
+    /// As [`AnchoredRegex::new`].
+    pub fn new(pattern: &str) -> Result<Self, RegexError> {
+        let translated = dialect::translate(pattern)?;
+        Ok(Self { regex: compile(pattern, &translated)? })
+    }
+
+    /// Whether some part of `text` matches.
+    #[must_use]
+    pub fn is_match(&self, text: &str) -> bool {
+        self.regex.is_match(text)
+    }
+
+    /// `text` with each match replaced by `template`, as Go's `Regexp.ReplaceAllString` does. Replacing ends with the
+    /// match that makes the result longer than `bytes_max`.
+    #[must_use]
+    pub fn replace_all(&self, text: &str, template: &str, bytes_max: usize) -> String {
+        let mut out = String::new();
+        let mut rest_from = 0;
+        for captures in self.regex.captures_iter(text) {
+            let Some(whole) = captures.get(0) else { continue };
+            out.push_str(text.get(rest_from..whole.start()).unwrap_or(""));
+            out.push_str(&expand::expand(&captures, template));
+            rest_from = whole.end();
+            if out.len() > bytes_max {
+                break;
+            }
+        }
+        out.push_str(text.get(rest_from..).unwrap_or(""));
+        out
+    }
+}
+
 fn compile(pattern: &str, translated: &str) -> Result<Regex, RegexError> {
     regex::RegexBuilder::new(translated).size_limit(COMPILED_BYTES_MAX).build().map_err(|error| match error {
         regex::Error::CompiledTooBig(_) => RegexError::new("expression too large", pattern),

@@ -15,9 +15,8 @@
 //! Everything is bounded: nesting, the length of strings, steps, queries.
 //!
 //! What differs from Go: strings are UTF-8 (bytes that are not become U+FFFD); there are no complex numbers, no
-//! function values and no hexadecimal floats; a printed query result shows its samples where Go shows addresses; what
-//! is wrong with a regular expression is said in other words. `tmpl` is not defined, as in Prometheus's rule
-//! templates: it exists in consoles only.
+//! function values and no hexadecimal floats; a printed query result shows its samples where Go shows addresses. `tmpl` is
+//! not defined, as in Prometheus's rule templates: it exists in consoles only.
 
 mod ast;
 mod builtins;

@@ -117,13 +117,9 @@ fn go_queries() -> Script {
 }
 
 /// Where we differ from Go, and why.
-const KNOWN_DIFFERENCES: [&str; 4] = [
+const KNOWN_DIFFERENCES: [&str; 1] = [
     // A hexadecimal float.
     "{{ printf \"%x\" $value }}",
-    // What is wrong with a regular expression is said in the words of the parser that refuses it.
-    "{{ reReplaceAll \"(\" \"x\" \"abc\" }}",
-    "{{ reReplaceAll \"[\" \"x\" \"abc\" }}",
-    "{{ match \"[\" \"a\" }}",
 ];
 
 #[test]
@@ -151,5 +147,5 @@ fn templates_give_what_go_gives() {
     }
     assert!(failures.is_empty(), "{passed} passed, {} failed:\n{}", failures.len(), failures.join("\n"));
     assert_eq!(differences.len(), KNOWN_DIFFERENCES.len(), "only {differences:?} still differ");
-    assert_eq!(passed, 841);
+    assert_eq!(passed, 844);
 }
