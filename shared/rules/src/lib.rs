@@ -16,6 +16,7 @@
 //! Sources: `rules/group.go`, `rules/alerting.go`, `rules/recording.go` of Prometheus.
 
 mod alerting;
+mod engine;
 mod group;
 mod identity;
 mod overlay;
@@ -27,6 +28,7 @@ pub mod template;
 mod testing;
 
 pub use alerting::generator_url;
+pub use engine::EngineRunner;
 pub use group::{GroupEvaluation, RuleContext, end_group, evaluate_group, unsent_alerts};
 pub use identity::rule_sources;
 pub use overlay::Overlay;

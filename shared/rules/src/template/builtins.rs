@@ -41,10 +41,6 @@ pub(super) fn call(name: &str, args: &[Value]) -> Option<Called> {
         "html" => printed(|args| html_escape(&text_of(args))),
         "js" => printed(|args| js_escape(&text_of(args))),
         "urlquery" => printed(|args| host::query_escape(&text_of(args))),
-        "call" => Err(match first.as_concrete() {
-            Value::Invalid => "call of nil".to_owned(),
-            value => format!("non-function of type {}", value.type_name()),
-        }),
         _ => return None,
     })
 }
@@ -163,7 +159,7 @@ fn length(value: &Value) -> Called {
         Value::Map(map) => map.entries().len(),
         Value::List(list) => list.len(),
         Value::QueryResult(samples) => samples.len(),
-        Value::Invalid => return Err("len of nil pointer".to_owned()),
+        Value::Invalid => return Err("reflect: call of reflect.Value.Type on zero Value".to_owned()),
         Value::Sample(_) => return Err("len of type template.sample".to_owned()),
         value => return Err(format!("len of type {}", value.type_name().trim_start_matches('*'))),
     }))
@@ -200,8 +196,7 @@ fn index(item: &Value, indexes: &[Value]) -> Called {
     for index in indexes {
         let of_slice = |length: usize| {
             let at = index_arg(index, length)?;
-            let past = || format!("reflect: slice index out of range: {at} with length {length}");
-            if at < length { Ok(at) } else { Err(past()) }
+            if at < length { Ok(at) } else { Err("reflect: slice index out of range".to_owned()) }
         };
         item = match item.as_concrete() {
             Value::String(text) | Value::Html(text) => {

@@ -511,6 +511,8 @@ impl<'t> State<'t> {
             self.burn(10_000)?;
         }
         let result = match callee {
+            // There are no function values that it could call.
+            Callee::Function if name == "call" => Err(CallError::Failed(not_callable(args, &values))),
             Callee::Function => functions::call(name, &values, self.env),
             Callee::Method(receiver) => Ok(methods::call(receiver, name, &values)),
         };
@@ -618,6 +620,18 @@ impl<'t> State<'t> {
                 let got = value.type_name();
                 self.error(format!("wrong type for value; expected {}; got {got}", wanted.name()))
             }
+        }
+    }
+}
+
+/// Why `call` cannot call its first argument.
+fn not_callable(args: &[Operand], values: &[Value]) -> String {
+    match values.first().map_or(&Value::Invalid, Value::as_concrete) {
+        Value::Invalid => "call of nil".to_owned(),
+        value => {
+            let type_name = value.type_name();
+            let name = args.first().map_or_else(|| format!("<{type_name} Value>"), Operand::to_string);
+            format!("non-function {name} of type {type_name}")
         }
     }
 }

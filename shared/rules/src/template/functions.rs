@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use model::regex::SearchRegex;
+
 use super::value::{AnyMap, IntKind, Sample, UintKind, Value};
 use super::{Queries, STRING_BYTES_MAX, builtins, gofmt, gotime, host, title};
 
@@ -129,7 +131,7 @@ pub(super) fn call(name: &str, args: &[Value], env: &Env<'_>) -> Result<Value, C
         "args" => named_args(args)?,
         "reReplaceAll" => replace_all(text(first), text(second), text(args.get(2).unwrap_or(first)))?,
         "match" => {
-            let regex = model::regex::unanchored(text(first)).map_err(|error| error.to_string())?;
+            let regex = SearchRegex::new(text(first)).map_err(|error| error.to_string())?;
             Value::Bool(regex.is_match(text(second)))
         }
         "safeHtml" => Value::Html(text(first).into()),
@@ -219,21 +221,15 @@ fn named_args(args: &[Value]) -> Result<Value, CallError> {
 }
 
 fn replace_all(pattern: &str, replacement: &str, text: &str) -> Result<Value, CallError> {
-    let regex = model::regex::unanchored(pattern)
+    let regex = SearchRegex::new(pattern)
         .map_err(|error| format!("regexp: Compile({}): {error}", go_quote_pattern(pattern)))?;
-    let mut out = String::new();
-    let mut last = 0;
-    for captures in regex.captures_iter(text) {
-        let Some(whole) = captures.get(0) else { continue };
-        out.push_str(text.get(last..whole.start()).unwrap_or(""));
-        captures.expand(replacement, &mut out);
-        last = whole.end();
-        if out.len() > STRING_BYTES_MAX {
-            break;
-        }
+    // Each variable of the replacement may stand for the whole text.
+    let longest =
+        text.len().saturating_mul(replacement.matches('$').count()).saturating_add(replacement.len());
+    if longest > 16 * STRING_BYTES_MAX {
+        return Err("arguments are too large".into());
     }
-    out.push_str(text.get(last..).unwrap_or(""));
-    Ok(Value::string(out))
+    Ok(Value::string(regex.replace_all(text, replacement, STRING_BYTES_MAX)))
 }
 
 /// As `regexp.MustCompile` quotes a pattern in its panic.

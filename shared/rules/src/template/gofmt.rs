@@ -36,14 +36,14 @@ pub(super) fn sprintln(args: &[Value]) -> String {
 pub(super) fn printed(value: &Value) -> String {
     match value.as_concrete() {
         Value::Invalid => "<no value>".to_owned(),
-        Value::Sample(sample) => sample_struct(sample),
+        Value::Sample(sample) => sample_struct(sample, &plain),
         value => plain(value),
     }
 }
 
 /// `%v` of a value.
 fn plain(value: &Value) -> String {
-    verb_text(value, 'v', &Flags::default(), 0)
+    verb_text(value, 'v', &Flags::default())
 }
 
 /// Go's `fmt.Sprintf`.
@@ -161,7 +161,7 @@ fn directive<'f>(out: &mut String, format: &'f str, state: &mut Args<'_>) -> &'f
         let _ = write!(out, "%!{verb}(BADINDEX)");
     } else if let Some(arg) = state.args.get(state.next) {
         state.next += 1;
-        out.push_str(&verb_text(arg, verb, &flags, 0));
+        out.push_str(&verb_text(arg, verb, &flags));
     } else {
         let _ = write!(out, "%!{verb}(MISSING)");
     }
@@ -204,7 +204,7 @@ fn digits(format: &str) -> (&str, Option<usize>) {
     (rest, number.parse().ok().map(|width: usize| width.min(WIDTH_MAX)))
 }
 
-fn verb_text(value: &Value, verb: char, flags: &Flags, depth: usize) -> String {
+fn verb_text(value: &Value, verb: char, flags: &Flags) -> String {
     let value = value.as_concrete();
     if verb == 'T' {
         return pad(value.type_name(), flags);
@@ -227,13 +227,13 @@ fn verb_text(value: &Value, verb: char, flags: &Flags, depth: usize) -> String {
         Value::Duration { ns, .. } => integer(i128::from(*ns), verb, flags),
         Value::Float(value) => float(*value, verb, flags),
         Value::String(text) | Value::Html(text) => string(text, verb, flags),
-        _ => return composite(value, verb, flags, depth),
+        _ => return composite(value, verb, flags),
     };
-    text.unwrap_or_else(|| format!("%!{verb}({}={})", value.type_name(), plain(value)))
+    text.unwrap_or_else(|| format!("%!{verb}({}={})", value.type_name(), verb_text(value, 'v', flags)))
 }
 
-fn composite(value: &Value, verb: char, flags: &Flags, depth: usize) -> String {
-    let element = |value: &Value| verb_text(value, verb, flags, depth + 1);
+fn composite(value: &Value, verb: char, flags: &Flags) -> String {
+    let element = |value: &Value| verb_text(value, verb, flags);
     let text = |text: &str| element(&Value::string(text));
     let joined = |parts: Vec<String>| parts.join(" ");
     match value {
@@ -249,9 +249,9 @@ fn composite(value: &Value, verb: char, flags: &Flags, depth: usize) -> String {
         Value::List(list) => format!("[{}]", joined(list.iter().map(element).collect())),
         // Go prints addresses here; the samples themselves say more.
         Value::QueryResult(samples) => {
-            format!("[{}]", joined(samples.iter().map(|sample| sample_struct(sample)).collect()))
+            format!("[{}]", joined(samples.iter().map(|sample| sample_struct(sample, &element)).collect()))
         }
-        Value::Sample(sample) => format!("&{}", sample_struct(sample)),
+        Value::Sample(sample) => format!("&{}", sample_struct(sample, &element)),
         Value::Alert(data) => format!(
             "{{{} {} {} {}}}",
             element(&Value::StringMap(data.labels.clone().into())),
@@ -263,9 +263,9 @@ fn composite(value: &Value, verb: char, flags: &Flags, depth: usize) -> String {
     }
 }
 
-fn sample_struct(sample: &super::Sample) -> String {
-    let labels = plain(&Value::StringMap(sample.labels.clone().into()));
-    format!("{{{labels} {}}}", format_g(sample.value))
+fn sample_struct(sample: &super::Sample, element: &dyn Fn(&Value) -> String) -> String {
+    let labels = element(&Value::StringMap(sample.labels.clone().into()));
+    format!("{{{labels} {}}}", element(&Value::Float(sample.value)))
 }
 
 fn pad(text: &str, flags: &Flags) -> String {
@@ -298,7 +298,14 @@ fn integer(value: i128, verb: char, flags: &Flags) -> Option<String> {
             let text = if verb == 'c' { c.to_string() } else { quote_char(c) };
             return Some(pad(&text, flags));
         }
-        'U' => return Some(pad(&format!("U+{magnitude:04X}"), flags)),
+        'U' => {
+            // As Go prints it, a negative number is its two's complement.
+            let code = value as u64;
+            let c =
+                u32::try_from(code).ok().and_then(char::from_u32).filter(|c| flags.sharp && !c.is_control());
+            let shown = c.map_or(String::new(), |c| format!(" '{c}'"));
+            return Some(pad(&format!("U+{code:04X}{shown}"), flags));
+        }
         _ => return None,
     };
     if flags.sharp {
@@ -403,6 +410,7 @@ fn string(text: &str, verb: char, flags: &Flags) -> Option<String> {
     let shown = match verb {
         'v' | 's' => text.to_owned(),
         'q' if flags.sharp && !text.contains('`') => format!("`{text}`"),
+        'q' if flags.plus => quote_ascii(text),
         'q' => quote(text),
         'x' | 'X' => hex(text, verb, flags),
         _ => return None,
@@ -427,6 +435,19 @@ fn hex(text: &str, verb: char, flags: &Flags) -> String {
         (true, false) => bytes.iter().map(|byte| format!("{prefix}{byte}")).collect::<Vec<_>>().join(" "),
         (false, false) => format!("{prefix}{}", bytes.concat()),
     }
+}
+
+/// As [`quote`], with escapes for all that is not ASCII.
+fn quote_ascii(text: &str) -> String {
+    let mut out = String::new();
+    for c in quote(text).chars() {
+        match u32::from(c) {
+            0..0x80 => out.push(c),
+            code @ 0x80..0x1_0000 => out.push_str(&format!("\\u{code:04x}")),
+            code => out.push_str(&format!("\\U{code:08x}")),
+        }
+    }
+    out
 }
 
 fn quote_char(c: char) -> String {

@@ -249,7 +249,7 @@ impl<'a> Lexer<'a> {
             '\'' => self.quoted('\'', Kind::CharConstant, "unterminated character constant"),
             '`' => self.raw_string(),
             '$' => self.field_or_variable(Kind::Variable),
-            '.' if !self.peek().is_some_and(|c| c.is_ascii_digit()) => self.field_or_variable(Kind::Field),
+            '.' if self.peek().is_some_and(|c| !c.is_ascii_digit()) => self.field_or_variable(Kind::Field),
             '.' | '+' | '-' | '0'..='9' => {
                 self.at = self.start;
                 self.number()

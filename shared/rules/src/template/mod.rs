@@ -14,9 +14,9 @@
 //!
 //! Everything is bounded: nesting, the length of strings, steps, queries.
 //!
-//! What differs from Go: strings are UTF-8 (bytes that are not become U+FFFD); there are no complex numbers and no
-//! function values; a printed query result shows its samples where Go shows addresses. `tmpl` is not defined, as in
-//! Prometheus's rule templates: it exists in consoles only.
+//! What differs from Go: strings are UTF-8 (bytes that are not become U+FFFD); there are no complex numbers, no
+//! function values and no hexadecimal floats; a printed query result shows its samples where Go shows addresses. `tmpl` is
+//! not defined, as in Prometheus's rule templates: it exists in consoles only.
 
 mod ast;
 mod builtins;

@@ -84,3 +84,68 @@ fn prometheus_cases() {
     assert!(failures.is_empty(), "{}", failures.join("\n"));
     assert_eq!((passed, exempt), (81, 10));
 }
+
+/// What the runs of Go's own `text/template` with Prometheus's functions saw.
+fn go_data() -> Value {
+    let map =
+        |pairs: &[(&str, &str)]| pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+    Value::from(AlertData {
+        labels: map(&[
+            ("__name__", "up"),
+            ("instance", "host.example.com:9100"),
+            ("job", "node"),
+            ("pct", "12%"),
+        ]),
+        external_labels: map(&[("region", "eu"), ("zone", "z1")]),
+        external_url: "http://ext".to_owned(),
+        value: 1234.5678,
+    })
+}
+
+fn go_queries() -> Script {
+    let labels = |pairs: &[(&str, &str)]| -> Labels { pairs.iter().copied().collect() };
+    let mut script = Script {
+        any: vec![
+            (labels(&[("__name__", "m"), ("instance", "b:80")]), 2.5),
+            (labels(&[("__name__", "m"), ("__value__", "vv"), ("instance", "a:90")]), 1_234_567.0),
+        ],
+        ..Script::default()
+    };
+    script.by_expr.insert("none".to_owned(), Ok(Vec::new()));
+    script.by_expr.insert("bad".to_owned(), Err("query failed".to_owned()));
+    script
+}
+
+/// Where we differ from Go, and why.
+const KNOWN_DIFFERENCES: [&str; 1] = [
+    // A hexadecimal float.
+    "{{ printf \"%x\" $value }}",
+];
+
+#[test]
+fn templates_give_what_go_gives() {
+    let (mut passed, mut differences, mut failures) = (0, Vec::new(), Vec::new());
+    for line in include_str!("../../testdata/template_cases.jsonl").lines() {
+        let case: Json = serde_json::from_str(line).unwrap();
+        let expected = match case["out"].as_str() {
+            Some(output) => Ok(output.to_owned()),
+            None => Err(case["err"].as_str().unwrap().to_owned()),
+        };
+        let result = Template::parse_alert("X", case["text"].as_str().unwrap()).and_then(|template| {
+            let script = go_queries();
+            let url = "http://testhost:9090/path/prefix";
+            let mut expander = Expander::new(&script, &EmptyStore, 1_353_755_652_123, url);
+            block_on(expander.expand(&template, &go_data()))
+        });
+        if result == expected {
+            passed += 1;
+        } else if let Some(known) = KNOWN_DIFFERENCES.iter().position(|text| case["text"] == *text) {
+            differences.push(known);
+        } else {
+            failures.push(format!("{}\n   got {result:?}\n  want {expected:?}", case["text"]));
+        }
+    }
+    assert!(failures.is_empty(), "{passed} passed, {} failed:\n{}", failures.len(), failures.join("\n"));
+    assert_eq!(differences.len(), KNOWN_DIFFERENCES.len(), "only {differences:?} still differ");
+    assert_eq!(passed, 844);
+}

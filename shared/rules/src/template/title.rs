@@ -14,7 +14,7 @@ pub(super) fn title(text: &str) -> String {
             out.push(c);
         } else if !is_titled && (c.is_lowercase() || c.is_uppercase()) {
             is_titled = true;
-            out.extend(c.to_uppercase());
+            push_title(&mut out, c);
         } else {
             out.push(c);
         }
@@ -34,5 +34,20 @@ fn in_word(c: char, previous: Option<char>, next: Option<char>) -> bool {
         ':' | '\u{b7}' => both(char::is_alphabetic),
         ',' | ';' => both(char::is_numeric),
         _ => false,
+    }
+}
+
+/// A character in title case: of several letters only the first is a capital.
+fn push_title(out: &mut String, c: char) {
+    match c {
+        '\u{1c4}'..='\u{1c6}' => out.push('\u{1c5}'),
+        '\u{1c7}'..='\u{1c9}' => out.push('\u{1c8}'),
+        '\u{1ca}'..='\u{1cc}' => out.push('\u{1cb}'),
+        '\u{1f1}'..='\u{1f3}' => out.push('\u{1f2}'),
+        c => {
+            let mut upper = c.to_uppercase();
+            out.extend(upper.next());
+            out.extend(upper.flat_map(char::to_lowercase));
+        }
     }
 }

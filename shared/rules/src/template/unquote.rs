@@ -23,6 +23,7 @@ pub(super) fn unquote_char(literal: &str) -> Result<char, String> {
     let mut chars = text.chars();
     match (chars.next(), chars.next()) {
         (Some(c), None) => Ok(c),
+        (None, _) => Err("invalid syntax".to_owned()),
         _ => Err(format!("malformed character constant: {literal}")),
     }
 }

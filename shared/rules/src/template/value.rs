@@ -251,8 +251,8 @@ impl Value {
         match self.as_concrete() {
             Self::StringMap(map) => Some(Self::string(map.get(name).map_or("", String::as_str))),
             Self::Map(map) => Some(match map.entries.get(name) {
+                None | Some(Self::Invalid) => Self::NilInterface,
                 Some(value) => Self::Interface(Box::new(value.clone())),
-                None => Self::NilInterface,
             }),
             Self::Sample(sample) => match name {
                 "Labels" => Some(Self::StringMap(Arc::new(sample.labels.clone()))),
