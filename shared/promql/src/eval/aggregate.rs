@@ -86,7 +86,7 @@ impl Evaluator<'_> {
         let vector = self.vector(&node.expr, steps)?;
         self.limits.work(vector.iter().map(|series| series.column.range().len()).sum())?;
         if matches!(node.op, Op::TopK | Op::BottomK | Op::LimitK | Op::LimitRatio) {
-            let output = self.select_k(node, &parameter, span, vector, steps)?;
+            let output = self.select_k(node, &parameter, span, &vector, steps)?;
             self.limits.release_to(before);
             self.limits.hold(output.iter().map(|series| series.column.count()).sum())?;
             return Ok(output);
