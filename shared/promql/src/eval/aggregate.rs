@@ -166,7 +166,7 @@ impl Evaluator<'_> {
                     count_at(range, counts, step);
                 }
             }
-            self.limits.check_slots(counts.len(), steps.count)?;
+            self.limits.check_slots(counts.iter().map(|(_, range, _)| range.len()).sum())?;
         }
         let output = counts.into_iter().map(|(labels, range, values)| VectorSeries {
             labels,
