@@ -86,7 +86,7 @@ impl Evaluator<'_> {
         let vector = self.vector(&node.expr, steps)?;
         self.limits.work(vector.iter().map(|series| series.column.range().len()).sum())?;
         if matches!(node.op, Op::TopK | Op::BottomK | Op::LimitK | Op::LimitRatio) {
-            let output = self.select_k(node, &parameter, span, vector, steps)?;
+            let output = self.select_k(node, &parameter, span, &vector, steps)?;
             self.limits.release_to(before);
             self.limits.hold(output.iter().map(|series| series.column.count()).sum())?;
             return Ok(output);
@@ -166,7 +166,7 @@ impl Evaluator<'_> {
                     count_at(range, counts, step);
                 }
             }
-            self.limits.check_slots(counts.len(), steps.count)?;
+            self.limits.check_slots(counts.iter().map(|(_, range, _)| range.len()).sum())?;
         }
         let output = counts.into_iter().map(|(labels, range, values)| VectorSeries {
             labels,

@@ -63,6 +63,8 @@ impl Evaluator<'_> {
                     series.column.update(|_, time| time / 1000.0);
                     self.drop_name(series);
                 }
+                // The samples themselves are not kept.
+                self.limits.release_to(before);
                 self.finish(before, vector.len(), vector, steps)
             }
             Call::TimestampOfStep(vector) => {

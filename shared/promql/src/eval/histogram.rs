@@ -232,7 +232,8 @@ fn bucket_quantile(q: f64, buckets: &mut [Bucket]) -> (f64, Option<Correction>) 
     let [finite @ .., highest] = &*buckets else { return (nan, correction) };
     let (Some(last_finite), false) = (finite.last(), highest.count == 0.0) else { return (nan, correction) };
     let mut rank = q * highest.count;
-    let at = finite.partition_point(|bucket| !(bucket.count >= rank));
+    let below = |bucket: &Bucket| bucket.count < rank || bucket.count.is_nan() || rank.is_nan();
+    let at = finite.partition_point(below);
     let value = match finite.get(at) {
         None => last_finite.upper_bound,
         Some(first) if at == 0 && first.upper_bound <= 0.0 => first.upper_bound,
@@ -258,8 +259,8 @@ fn make_monotonic(buckets: &mut [Bucket]) -> Option<Correction> {
         if count == previous {
             continue;
         }
-        let rounding = almost_equal(previous, count);
-        if !rounding && !(count < previous) {
+        let (rounding, decrease) = (almost_equal(previous, count), count < previous);
+        if !rounding && !decrease {
             previous = count;
             continue;
         }

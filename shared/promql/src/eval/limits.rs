@@ -49,10 +49,9 @@ impl<'a> Limits<'a> {
         Ok(())
     }
 
-    /// Whether a vector of so many series and steps may take its room, values or not.
-    pub(crate) fn check_slots(&self, series: usize, steps: usize) -> Result<(), QueryError> {
-        let slots = (series as u64).saturating_mul(steps as u64);
-        if slots > self.samples_max.saturating_mul(SLOTS_PER_SAMPLE_MAX).max(SLOTS_MIN) {
+    /// Whether the columns of a vector may take so much room, values or not.
+    pub(crate) fn check_slots(&self, slots: usize) -> Result<(), QueryError> {
+        if slots as u64 > self.samples_max.saturating_mul(SLOTS_PER_SAMPLE_MAX).max(SLOTS_MIN) {
             return Err(QueryError::TooManySamples);
         }
         Ok(())

@@ -145,7 +145,7 @@ impl Evaluator<'_> {
 
     fn step_invariant(&mut self, inner: &VectorNode, steps: Steps) -> Result<Vector, QueryError> {
         let mut vector = self.vector(inner, steps.first())?;
-        self.limits.check_slots(vector.len(), steps.count)?;
+        self.limits.check_slots(vector.len().saturating_mul(steps.count))?;
         for series in &mut vector {
             if let Some(value) = series.column.get(0) {
                 self.limits.hold(steps.count - 1)?;

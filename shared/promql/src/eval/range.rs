@@ -59,6 +59,28 @@ pub(super) struct Window<'a> {
     step: usize,
 }
 
+/// How many samples windows of one series hold, for the limit.
+struct WindowSizes {
+    last_step: usize,
+    /// The largest window.
+    largest: usize,
+    /// That of the last step, which is still held when the series is done.
+    last: usize,
+}
+
+impl WindowSizes {
+    fn new(steps: Steps) -> Self {
+        Self { last_step: steps.count.saturating_sub(1), largest: 0, last: 0 }
+    }
+
+    fn see(&mut self, window: &Window<'_>) {
+        self.largest = self.largest.max(window.values.len());
+        if window.step == self.last_step {
+            self.last = window.values.len();
+        }
+    }
+}
+
 /// A function of windows. It sees the windows of one series in order, [`WindowFunction::begin`] before each series.
 trait WindowFunction {
     /// A new series begins.
@@ -259,12 +281,16 @@ impl<'a> Evaluator<'a> {
         let windows = Windows::new(range, steps, self.lookback_ms);
         for series in self.load(range, windows)? {
             self.limits.work(series.values.len())?;
+            let (mut held, mut samples) = (WindowSizes::new(steps), 0);
             windows.slide(&series.timestamps, &series.values, |window| {
+                held.see(window);
+                samples += 1;
                 if let Some(found) = found.get_mut(window.step) {
                     *found = true;
                 }
                 Ok(())
             })?;
+            self.limits.check_room(held.largest.max(held.last.saturating_add(samples)))?;
         }
         self.limits.release_to(before);
         Ok(found)
@@ -330,15 +356,16 @@ impl<'a> Evaluator<'a> {
     ) -> Result<(Vector, F), QueryError> {
         let windows = Windows::new(&call.range, steps, self.lookback_ms);
         let mut output = Vector::new();
-        let mut samples_total: usize = 0;
+        let (mut samples_total, mut slots) = (0usize, 0usize);
         for series in self.load(&call.range, windows)? {
             self.limits.work(series.values.len())?;
             function.begin(&series.values);
             let mut column = Column::default();
-            let (mut largest, mut work) = (0, 0usize);
+            let mut held = WindowSizes::new(steps);
+            let mut work = 0usize;
             let limits = &mut self.limits;
             windows.slide(&series.timestamps, &series.values, |window| {
-                largest = largest.max(window.values.len());
+                held.see(window);
                 work += window.values.len();
                 if work > WORK_BETWEEN_CHECKS {
                     limits.work(work)?;
@@ -350,12 +377,14 @@ impl<'a> Evaluator<'a> {
                 Ok(())
             })?;
             let samples = column.count();
-            self.limits.check_room(largest.saturating_add(samples))?;
+            self.limits.check_room(held.largest.max(held.last.saturating_add(samples)))?;
             if samples == 0 {
                 continue;
             }
             self.limits.hold(samples)?;
             samples_total += samples;
+            slots += column.range().len();
+            self.limits.check_slots(slots)?;
             self.note_doubtful_counter(call, &series.labels);
             let drop_name = series.drop_name || !call.function.keeps_name();
             let labels = if drop_name && !self.delayed_name_removal {

@@ -15,13 +15,13 @@ impl Evaluator<'_> {
         node: &Aggregation,
         parameter: &Scalar,
         parameter_span: Span,
-        vector: Vector,
+        vector: &Vector,
         steps: Steps,
     ) -> Result<Vector, QueryError> {
         if !self.is_worthwhile(node.op, parameter, parameter_span)? {
             return Ok(Vector::new());
         }
-        let groups = Groups::new(&vector, &node.grouping);
+        let groups = Groups::new(vector, &node.grouping);
         let shares: Vec<f64> = match node.op {
             // Labels hash to a share of all hashes.
             AggregateOp::LimitRatio => {
@@ -33,7 +33,7 @@ impl Evaluator<'_> {
         let mut order = Vec::new();
         let mut selected: Vec<(usize, f64)> = Vec::new();
         for members in &groups.members {
-            for step in range_of(&vector, members) {
+            for step in range_of(vector, members) {
                 self.limits.work(members.len())?;
                 let p = parameter.at(step);
                 let samples = members.iter().filter_map(|at| Some((*at, vector.get(*at)?.column.get(step)?)));

@@ -35,14 +35,15 @@ impl Evaluator<'_> {
     }
 
     fn columns(&mut self, select: usize, column: impl Fn(&Series) -> Column) -> Result<Vector, QueryError> {
-        let mut vector = Vector::new();
+        let (mut vector, mut slots) = (Vector::new(), 0usize);
         for series in self.sets.get(select).into_iter().flatten() {
             let column = column(series);
             self.limits.work(series.timestamps.len())?;
             let samples = column.count();
             if samples > 0 {
                 self.limits.hold(samples)?;
-                self.limits.check_slots(1, column.range().len())?;
+                slots += column.range().len();
+                self.limits.check_slots(slots)?;
                 vector.push(VectorSeries { labels: series.labels.clone(), drop_name: false, column });
             }
         }

@@ -67,7 +67,7 @@ impl Builder<'_> {
             "timestamp" | "start_timestamp" => return self.timestamp(call, span, context),
             _ => {}
         }
-        let strings = |at: usize| string_arguments(&call.args, at);
+        let strings = string_arguments(&call.args);
         let built: Vec<Built> =
             call.args.iter().map(|arg| self.argument(arg, context)).collect::<Result<_, _>>()?;
         let invariant = !depends_on_time(call.function) && built.iter().all(|built| built.invariant);
@@ -77,15 +77,15 @@ impl Builder<'_> {
             return Ok(finish(Typed::Scalar(node), span, invariant));
         }
         let node = match call.function {
-            "label_replace" => Call::LabelReplace(label_replace(args.vector()?, strings(1)?)?),
-            "label_join" => Call::LabelJoin(label_join(args.vector()?, strings(1)?)?),
+            "label_replace" => Call::LabelReplace(label_replace(args.vector()?, &strings)?),
+            "label_join" => Call::LabelJoin(label_join(args.vector()?, &strings)?),
             "sort_by_label" | "sort_by_label_desc" => Call::SortByLabel {
                 vector: args.vector()?,
-                labels: strings(1)?.iter().map(|name| lossy(name)).collect(),
+                labels: strings.iter().map(|name| lossy(name)).collect(),
                 descending: call.function == "sort_by_label_desc",
                 span,
             },
-            "histogram_quantiles" => histogram_quantiles(&mut args, strings(1)?, first_span)?,
+            "histogram_quantiles" => histogram_quantiles(&mut args, &strings, first_span)?,
             "absent" => {
                 let labels = absent_labels(call.args.first());
                 Call::Absent { vector: args.vector()?, labels }
@@ -142,10 +142,7 @@ impl Builder<'_> {
         let (names, data_matchers): (Vec<_>, Vec<_>) =
             selected.into_iter().partition(|matcher| matcher.name() == METRIC_NAME);
         let name_matchers = info_name_matchers(names);
-        let (at, offset_ms) = match self.first_selector(arg)? {
-            Some(place) => place,
-            None => (None, 0),
-        };
+        let (at, offset_ms) = self.first_selector(arg)?.unwrap_or_default();
         let times = context.span.shifted(at, offset_ms).widened(self.lookback_ms().saturating_sub(1), 0);
         let hints =
             SelectHints { step_ms: context.step_ms, func: "info".to_owned(), ..SelectHints::default() };
@@ -294,7 +291,7 @@ fn check_bounds(range: &RangeNode, function: &str) -> Result<(), QueryError> {
 
 fn histogram_quantiles(
     args: &mut Arguments,
-    strings: Vec<&[u8]>,
+    strings: &[&[u8]],
     vector_span: Span,
 ) -> Result<Call, QueryError> {
     let vector = args.vector()?;
@@ -307,8 +304,8 @@ fn histogram_quantiles(
     Ok(Call::HistogramQuantile(HistogramQuantile { quantiles, label, vector, vector_span }))
 }
 
-fn label_replace(vector: VectorNode, strings: Vec<&[u8]>) -> Result<LabelReplace, QueryError> {
-    let [destination, replacement, source, pattern] = strings.as_slice() else {
+fn label_replace(vector: VectorNode, strings: &[&[u8]]) -> Result<LabelReplace, QueryError> {
+    let [destination, replacement, source, pattern] = strings else {
         return Err(unexpected(ValueType::String));
     };
     let regex = std::str::from_utf8(pattern)
@@ -322,8 +319,8 @@ fn label_replace(vector: VectorNode, strings: Vec<&[u8]>) -> Result<LabelReplace
     Ok(LabelReplace { vector, destination, replacement: lossy(replacement), source: lossy(source), regex })
 }
 
-fn label_join(vector: VectorNode, strings: Vec<&[u8]>) -> Result<LabelJoin, QueryError> {
-    let [destination, separator, sources @ ..] = strings.as_slice() else {
+fn label_join(vector: VectorNode, strings: &[&[u8]]) -> Result<LabelJoin, QueryError> {
+    let [destination, separator, sources @ ..] = strings else {
         return Err(unexpected(ValueType::String));
     };
     let sources =
@@ -347,16 +344,14 @@ fn lossy(text: &[u8]) -> String {
     String::from_utf8_lossy(text).into_owned()
 }
 
-fn string_arguments(args: &[Expr], from: usize) -> Result<Vec<&[u8]>, QueryError> {
-    Ok(args
-        .iter()
-        .skip(from)
-        .map(without_parentheses)
-        .filter_map(|arg| match &arg.kind {
+/// The arguments that are texts, which all come after the vector.
+fn string_arguments(args: &[Expr]) -> Vec<&[u8]> {
+    args.iter()
+        .filter_map(|arg| match &without_parentheses(arg).kind {
             ExprKind::String(text) => Some(text.as_slice()),
             _ => None,
         })
-        .collect())
+        .collect()
 }
 
 /// The labels of what is absent: those that the selector fixes. Source:
