@@ -52,7 +52,11 @@ fn scrape_of(source: usize, now: i64, present: u8, explicit: u8) -> Scrape {
             1 => now - 3 * HOUR_MS,
             _ => align_down(now - 2 * DAY_MS, HOUR_MS),
         });
-        ScrapeSample { labels: labels(&name), value: (now % 1_000_003) as f64 + f64::from(bit), timestamp: own }
+        ScrapeSample {
+            labels: labels(&name),
+            value: (now % 1_000_003) as f64 + f64::from(bit),
+            timestamp: own,
+        }
     });
     Scrape {
         source: SourceId(source as u64),
@@ -114,9 +118,11 @@ impl History {
     fn check(&self) {
         let all = expected(&self.given, self.settings.staleness_gap_ms);
         assert_eq!(ask(&self.world, &self.store, i64::MIN, i64::MAX), all);
-        for (min, max) in
-            [(self.tick - 40_000, self.tick), (self.tick - 3 * HOUR_MS, self.tick - 30_000), (0, START + 60_000)]
-        {
+        for (min, max) in [
+            (self.tick - 40_000, self.tick),
+            (self.tick - 3 * HOUR_MS, self.tick - 30_000),
+            (0, START + 60_000),
+        ] {
             assert_eq!(ask(&self.world, &self.store, min, max), between(&all, min, max), "{min}..={max}");
         }
     }

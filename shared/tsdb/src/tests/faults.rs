@@ -46,7 +46,11 @@ fn work() -> Vec<Given> {
         let mut c = scrape(2, tick, &[("c", 1.0)]);
         c.samples[0].timestamp = (round == 2).then_some(START - HOUR_MS);
         all.push(Given { tick, shard: 0, scrapes: vec![a] });
-        all.push(Given { tick: tick + 15_000, shard: 0, scrapes: vec![scrape(1, tick + 15_000, &[("a", 2.0)])] });
+        all.push(Given {
+            tick: tick + 15_000,
+            shard: 0,
+            scrapes: vec![scrape(1, tick + 15_000, &[("a", 2.0)])],
+        });
         all.push(Given { tick, shard: 1, scrapes: vec![c] });
     }
     all.sort_by_key(|given| given.tick);
@@ -74,8 +78,7 @@ fn run(fates: &[(u64, Fate)]) -> u64 {
         let now = world.state().now.max(given.tick);
         world.state().now = now;
         let shard = || Shard::scrape(given.shard);
-        let done =
-            deliver(&world, |store| world.run(store.append(given.tick, shard(), &given.scrapes)).ok());
+        let done = deliver(&world, |store| world.run(store.append(given.tick, shard(), &given.scrapes)).ok());
         assert!(matches!(done, Appended::Written(_) | Appended::AlreadyThere), "{done:?}");
     }
     let wanted = expected(&all, 600_000);
@@ -113,9 +116,10 @@ fn heal(world: &World) {
     let store = Store::new(world.ports(), tight());
     let committed = world.run(store.load()).unwrap().unwrap();
     let manifest = &committed.manifest;
-    let block_files = manifest.blocks.iter().flat_map(|block| {
-        block.files.iter().map(|file| crate::block::object_key(&block.id, &file.name))
-    });
+    let block_files = manifest
+        .blocks
+        .iter()
+        .flat_map(|block| block.files.iter().map(|file| crate::block::object_key(&block.id, &file.name)));
     let live: BTreeSet<String> = block_files.chain(committed.head.manifest.clone()).collect();
     let found: BTreeSet<String> = world.state().objects.keys().cloned().collect();
     assert_eq!(found, live, "no garbage\n{}", log(world));
@@ -128,6 +132,7 @@ fn log(world: &World) -> String {
 #[test]
 fn any_single_fault_at_any_effect_loses_doubles_and_leaves_nothing() {
     let effects = run(&[]);
+    println!("{effects} effects");
     assert!(effects > 60, "{effects}");
     for effect in 1..=effects {
         for fate in FATES {

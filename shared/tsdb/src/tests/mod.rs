@@ -2,6 +2,6 @@
 
 mod equivalence;
 mod faults;
-mod model;
+pub(crate) mod model;
 mod protocol;
 mod world;

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use model::Labels;
 use model::value::stale_nan;
-use storage::{LabelQuery, Limits, Queryable, Scrape, ScrapeOutcome, ScrapeSample, Select, SelectHints, Series, SourceId};
+use storage::{
+    LabelQuery, Limits, Queryable, Scrape, ScrapeOutcome, ScrapeSample, Select, SelectHints, Series, SourceId,
+};
 
 use super::world::World;
 use crate::{Appended, Settings, Shard, Store};

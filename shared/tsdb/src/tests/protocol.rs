@@ -131,11 +131,8 @@ fn a_series_ends_exactly_once_across_the_watermark() {
     compact(&world, &store);
     assert_eq!(head(&world).1.watermark, START + 300_000);
     assert_eq!(manifest(&world).context.len(), 1);
-    let second = Given {
-        tick: START + 420_000,
-        shard: 5,
-        scrapes: vec![scrape(1, START + 420_000, &[("a", 3.0)])],
-    };
+    let second =
+        Given { tick: START + 420_000, shard: 5, scrapes: vec![scrape(1, START + 420_000, &[("a", 3.0)])] };
     give(&world, &store, &second);
     for _ in 0..3 {
         let found = ask(&world, &store, 0, i64::MAX);
@@ -154,7 +151,8 @@ fn a_source_that_is_gone_ends_all_its_series() {
     let alive = Given { tick: START, shard: 0, scrapes: vec![scrape(1, START, &[("a", 1.0), ("b", 2.0)])] };
     world.state().now = START + 15_000;
     let gone = Given { tick: START + 15_000, shard: 3, scrapes: vec![scrape(1, START + 15_000, &[])] };
-    let again = Given { tick: START + 30_000, shard: 0, scrapes: vec![scrape(1, START + 30_000, &[("a", 9.0)])] };
+    let again =
+        Given { tick: START + 30_000, shard: 0, scrapes: vec![scrape(1, START + 30_000, &[("a", 9.0)])] };
     for given in [&alive, &gone] {
         give(&world, &store, given);
     }
@@ -238,7 +236,11 @@ fn the_collector_deletes_nothing_where_its_fence_is_lost_or_unknown() {
     world.state().fates.insert(fence, Fate::Late(1_000));
     let outcome = world.run(store.collect(i64::MAX, FOREVER)).unwrap();
     assert_eq!(outcome.unwrap_err().retry(), Retry::Ambiguous);
-    assert!(world.state().log[fence as usize - 1].contains("cas"), "{}", world.state().log[fence as usize - 1]);
+    assert!(
+        world.state().log[fence as usize - 1].contains("cas"),
+        "{}",
+        world.state().log[fence as usize - 1]
+    );
     assert_eq!(world.state().objects.len(), before);
     let (version, _) = head(&world);
     world.settle();
@@ -250,8 +252,10 @@ fn the_collector_deletes_nothing_where_its_fence_is_lost_or_unknown() {
 #[test]
 fn a_compactor_that_planned_before_the_fence_fails_to_commit() {
     let (world, store, all) = two_hours();
-    let (slow, collector) =
-        (Store::new(world.ports(), settings()), Store::new(world.ports(), Settings { orphan_age_ms: 0, ..settings() }));
+    let (slow, collector) = (
+        Store::new(world.ports(), settings()),
+        Store::new(world.ports(), Settings { orphan_age_ms: 0, ..settings() }),
+    );
     world.state().now = START + 2 * HOUR_MS + 900_000;
     // The compactor stops before each of its effects in turn, the collector runs, the compactor goes on.
     for stop in 0..60 {
@@ -326,21 +330,41 @@ fn damaged_objects_and_rows_are_never_answered_from() {
     let tick = world.state().now;
     give(&world, &store, &given(tick, 0, 1.0));
     let sound = ask(&world, &store, 0, i64::MAX);
-    let head_key = ("head/default".to_owned(), "current".to_owned());
+    let refused = || {
+        let fresh = Store::new(world.ports(), settings());
+        let outcome = world.run(fresh.select(&[everything(0, i64::MAX)], UNLIMITED)).unwrap();
+        matches!(outcome, Err(StorageError::Corrupt { .. }))
+    };
+    let damaged = |good: &[u8], at: usize| {
+        let mut bad = good.to_vec();
+        bad[at] ^= 0x55;
+        bytes::Bytes::from(bad)
+    };
     let row_key = {
         let state = world.state();
         state.rows.keys().rfind(|key| key.0.starts_with("wal/")).unwrap().clone()
     };
-    for key in [head_key, row_key] {
-        let good = world.state().rows[&key].clone();
-        let mut bad = good.0.to_vec();
-        let at = bad.len() / 2;
-        bad[at] ^= 0x55;
-        world.state().rows.get_mut(&key).unwrap().0 = bad.into();
-        let fresh = Store::new(world.ports(), settings());
-        let outcome = world.run(fresh.select(&[everything(0, i64::MAX)], UNLIMITED)).unwrap();
-        assert!(matches!(outcome, Err(StorageError::Corrupt { .. })), "{key:?} {outcome:?}");
-        world.state().rows.insert(key, good);
+    let good = world.state().rows[&row_key].clone();
+    for at in 0..good.0.len() {
+        world.state().rows.get_mut(&row_key).unwrap().0 = damaged(&good.0, at);
+        assert!(refused(), "row, byte {at}");
+    }
+    world.state().rows.insert(row_key, good);
+    let live: Vec<String> = {
+        let (_, head) = head(&world);
+        let day = crate::keys::Day::of(tick).to_string();
+        let state = world.state();
+        let layouts = state.objects.keys().filter(|key| key.starts_with(&format!("layout/default/{day}")));
+        layouts.cloned().chain(head.manifest).collect()
+    };
+    assert_eq!(live.len(), 2);
+    for key in live {
+        let good = world.state().objects[&key].clone();
+        for at in 0..good.0.len() {
+            world.state().objects.get_mut(&key).unwrap().0 = damaged(&good.0, at);
+            assert!(refused(), "{key}, byte {at}");
+        }
+        world.state().objects.insert(key, good);
     }
     assert_eq!(ask(&world, &store, 0, i64::MAX), sound);
 }
@@ -349,11 +373,15 @@ fn damaged_objects_and_rows_are_never_answered_from() {
 fn a_halted_scope_stays_as_it_is() {
     let (world, store, all) = two_hours();
     // Somebody tampered with the manifest: one block claims a sample more than it has.
-    let (_, head) = head(&world);
-    let key = head.manifest.unwrap();
     let mut bad = manifest(&world);
     bad.blocks[1].samples += 1;
-    world.state().objects.get_mut(&key).unwrap().0 = wire::encode(&bad).into();
+    let body = bytes::Bytes::from(wire::encode(&bad));
+    let (version, mut head) = head(&world);
+    let key = crate::keys::Keys::new(settings().scope).manifest("01ARZ3NDEKTSV4RRFFQ69G5FAV", &body);
+    head.manifest = Some(key.clone());
+    world.state().objects.insert(key, (body, 0));
+    let register = ("head/default".to_owned(), "current".to_owned());
+    world.state().rows.insert(register, (wire::encode(&head).into(), version, None));
     world.state().now = START + 2 * HOUR_MS + 900_000;
     let fresh = Store::new(world.ports(), settings());
     let outcome = world.run(fresh.compact(i64::MAX, FOREVER)).unwrap();
@@ -427,7 +455,8 @@ fn a_reader_whose_block_was_collected_starts_over() {
             eager.collect(i64::MAX, FOREVER).await.unwrap();
             Ok(None)
         };
-        let works: Vec<std::pin::Pin<Box<dyn Future<Output = _> + Send>>> = vec![Box::pin(read), Box::pin(change)];
+        let works: Vec<std::pin::Pin<Box<dyn Future<Output = _> + Send>>> =
+            vec![Box::pin(read), Box::pin(change)];
         let mut outcomes = world.run_all(works, |_| {
             polls += 1;
             usize::from(polls > stop)
