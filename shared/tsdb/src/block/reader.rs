@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -63,16 +64,21 @@ impl BlockReader {
             let (objects, key, file) = (Arc::clone(&objects), object_key(&meta.id, &file.name), file.clone());
             async move { Source::open(objects, key, &file, tail_bytes, columns).await }
         };
-        let timelines = match meta.files.iter().find(|file| file.name == TIMELINES_FILE) {
-            Some(file) => {
-                let (source, footer) = open(file, timelines::COUNT).await?;
-                Some(TimelinesFile::new(source, footer))
+        let timelines = meta.files.iter().filter(|file| file.name == TIMELINES_FILE);
+        let opens: Vec<_> = timelines
+            .map(|file| open(file, timelines::COUNT))
+            .chain(names.into_iter().map(|file| open(file, samples::COUNT)))
+            .collect();
+        let mut timelines = None;
+        let mut files = Vec::new();
+        let mut opened = stream::iter(opens).buffered(GROUPS_MAX);
+        while let Some((source, footer)) = opened.try_next().await? {
+            if source.name() == TIMELINES_FILE {
+                timelines = Some(TimelinesFile::new(source, footer));
+            } else {
+                files.push(SamplesFile::new(source, footer));
             }
-            None => None,
-        };
-        let opens: Vec<_> = names.into_iter().map(|file| open(file, samples::COUNT)).collect();
-        let opened: Vec<_> = stream::iter(opens).buffered(GROUPS_MAX).try_collect().await?;
-        let files = opened.into_iter().map(|(source, footer)| SamplesFile::new(source, footer)).collect();
+        }
         Ok(Self { files, timelines, covers: meta.min_time..meta.max_time })
     }
 
@@ -87,12 +93,27 @@ impl BlockReader {
         min: TimestampMs,
         max: TimestampMs,
     ) -> Result<Vec<Series>, BlockError> {
-        let slices = Slices::default();
+        self.select_limited(matchers, min, max, u64::MAX).await
+    }
+
+    /// As [`Self::select`], but gives up as soon as there are more than `samples_max` samples, before their values are
+    /// decoded.
+    ///
+    /// # Errors
+    /// [`BlockError::TooManySamples`], [`BlockError::Platform`] or [`BlockError::Corrupt`].
+    pub async fn select_limited(
+        &self,
+        matchers: &[Matcher],
+        min: TimestampMs,
+        max: TimestampMs,
+        samples_max: u64,
+    ) -> Result<Vec<Series>, BlockError> {
+        let shared = Shared { left: AtomicU64::new(samples_max), ..Shared::default() };
         let sets = [matchers];
         let reads: Vec<_> = self
             .groups(&sets)
             .into_iter()
-            .map(|(file, group)| self.select_group(file, group, matchers, (min, max), &slices))
+            .map(|(file, group)| self.select_group(file, group, matchers, (min, max), &shared))
             .collect();
         let found: Vec<Vec<Piece>> = stream::iter(reads).buffered(GROUPS_MAX).try_collect().await?;
         let mut joined = Vec::new();
@@ -151,11 +172,11 @@ impl BlockReader {
         group: usize,
         matchers: &[Matcher],
         times: (TimestampMs, TimestampMs),
-        slices: &Slices,
+        shared: &Shared,
     ) -> Result<Vec<Piece>, BlockError> {
         let index = file.index(group, true).await?;
         let rows = matching_rows(&index.rows, matchers);
-        self.read_rows(file, &index, rows, times, slices).await
+        self.read_rows(file, &index, rows, times, shared).await
     }
 
     async fn group_series(
@@ -190,7 +211,7 @@ impl BlockReader {
         index: &GroupIndex,
         mut rows: Vec<usize>,
         times: (TimestampMs, TimestampMs),
-        slices: &Slices,
+        shared: &Shared,
     ) -> Result<Vec<Piece>, BlockError> {
         if rows.is_empty() {
             return Ok(Vec::new());
@@ -215,6 +236,11 @@ impl BlockReader {
             }
             None => futures::try_join!(self.instants(&wanted), file.values(index, &rows))?,
         };
+        let mut samples = 0u64;
+        for row in &rows {
+            samples += clip(file, index, *row, &instants, times)?.len() as u64;
+        }
+        shared.take(samples)?;
         let mut pieces = Vec::with_capacity(rows.len());
         for row in rows {
             let samples = clip(file, index, row, &instants, times)?;
@@ -224,11 +250,11 @@ impl BlockReader {
             if samples.end > meta.n {
                 read.push(stale_nan());
             }
-            let timestamps = instants.get(&meta.tl).and_then(|all| slices.get(meta, all, samples));
+            let timestamps = instants.get(&meta.tl).and_then(|all| shared.get(meta, all, samples));
             let timestamps = timestamps.ok_or_else(|| file.corrupt("a timeline is missing"))?;
             pieces.push(Piece {
                 labels: meta.labels.clone(),
-                timestamps: Times::Shared(timestamps),
+                timestamps: Times::Common(timestamps),
                 values: read,
             });
         }
@@ -304,7 +330,7 @@ impl BlockScan<'_> {
                     &index,
                     rows.collect(),
                     (TimestampMs::MIN, TimestampMs::MAX),
-                    &Slices::default(),
+                    &Shared::default(),
                 )
                 .await?;
             self.index = Some(index);
@@ -372,16 +398,30 @@ fn clip(
     Ok(start..end.max(start))
 }
 
-/// Parts of timelines, so that the rows that share them share memory.
-#[derive(Debug, Default)]
-struct Slices {
+/// What the row groups of one call share: parts of timelines, so that rows with the same instants share memory, and the
+/// number of samples that they may still give.
+#[derive(Debug)]
+struct Shared {
+    left: AtomicU64,
     known: Mutex<BTreeMap<SliceKey, Arc<[TimestampMs]>>>,
 }
 
 /// Timeline, first instant, and the one after the last.
 type SliceKey = (i64, usize, usize);
 
-impl Slices {
+impl Default for Shared {
+    fn default() -> Self {
+        Self { left: AtomicU64::new(u64::MAX), known: Mutex::default() }
+    }
+}
+
+impl Shared {
+    fn take(&self, samples: u64) -> Result<(), BlockError> {
+        let less = |left: u64| left.checked_sub(samples);
+        let taken = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        taken.map(|_| ()).map_err(|_| BlockError::TooManySamples)
+    }
+
     /// The instants of `samples` of a row.
     fn get(
         &self,
@@ -413,14 +453,14 @@ struct Piece {
 
 #[derive(Debug)]
 enum Times {
-    Shared(Arc<[TimestampMs]>),
+    Common(Arc<[TimestampMs]>),
     Owned(Vec<TimestampMs>),
 }
 
 impl Times {
     fn as_slice(&self) -> &[TimestampMs] {
         match self {
-            Self::Shared(timestamps) => timestamps,
+            Self::Common(timestamps) => timestamps,
             Self::Owned(timestamps) => timestamps,
         }
     }
@@ -429,7 +469,7 @@ impl Times {
 impl Piece {
     fn into_series(self) -> Series {
         let timestamps = match self.timestamps {
-            Times::Shared(timestamps) => timestamps,
+            Times::Common(timestamps) => timestamps,
             Times::Owned(timestamps) => timestamps.into(),
         };
         Series { labels: self.labels, timestamps, values: self.values.into() }
@@ -449,7 +489,7 @@ fn join(series: &mut Vec<Piece>, piece: Piece) -> Result<(), BlockError> {
     }
     match &mut last.timestamps {
         Times::Owned(timestamps) => timestamps.extend_from_slice(added),
-        Times::Shared(timestamps) => last.timestamps = Times::Owned([&**timestamps, added].concat()),
+        Times::Common(timestamps) => last.timestamps = Times::Owned([&**timestamps, added].concat()),
     }
     last.values.extend_from_slice(&piece.values);
     Ok(())

@@ -58,6 +58,11 @@ impl Source {
         Ok((source, footer))
     }
 
+    /// The file's name within the block.
+    pub(super) fn name(&self) -> &str {
+        self.key.rsplit('/').next().unwrap_or_default()
+    }
+
     /// An error that names this object.
     pub(super) fn corrupt(&self, reason: &str) -> BlockError {
         BlockError::Corrupt { file: self.key.clone(), reason: reason.to_owned() }

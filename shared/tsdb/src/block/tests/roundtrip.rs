@@ -239,6 +239,19 @@ fn one_series_of_many_takes_three_small_reads() {
 }
 
 #[test]
+fn more_samples_than_allowed_are_not_given() {
+    let all = [
+        series(&[("__name__", "a")], 0..10, |n| n as f64),
+        series(&[("__name__", "b")], 0..10, |n| n as f64),
+    ];
+    let (memory, meta) = store(&write(&all, BlockOptions { row_group_series: 1, ..BlockOptions::default() }));
+    let reader = block_on(BlockReader::open(memory, &meta)).unwrap();
+    assert_eq!(block_on(reader.select_limited(&[], 0, 9, 20)).unwrap().len(), 2);
+    assert_eq!(block_on(reader.select_limited(&[], 0, 9, 19)).unwrap_err(), BlockError::TooManySamples);
+    assert_eq!(block_on(reader.select_limited(&[], 5, 9, 10)).unwrap().len(), 2);
+}
+
+#[test]
 fn series_of_one_target_share_their_timestamps() {
     let timestamps: Arc<[i64]> = (0..100).collect();
     let all: Vec<Series> = ["a", "b"]
