@@ -70,6 +70,10 @@ impl Store {
             return Ok(manifest);
         }
         let body = self.ports.read_object(key).await?;
+        if !self.keys.is_manifest(key, &body) {
+            let reason = "its checksum is not the one in its name".to_owned();
+            return Err(TsdbError::Corrupt { what: key.to_owned(), reason });
+        }
         let manifest: Manifest = wire::decode("manifest", &body)
             .map_err(|e| TsdbError::Corrupt { what: key.to_owned(), reason: e.to_string() })?;
         check_format(key, manifest.v)?;
@@ -97,8 +101,9 @@ impl Store {
         let key = if manifest == *parent.manifest && parent.head.manifest.is_some() {
             parent.head.manifest.clone()
         } else {
-            let key = self.keys.manifest(&self.ports.unique_id());
-            self.ports.create_object(&key, &Bytes::from(wire::encode(&manifest))).await?;
+            let body = Bytes::from(wire::encode(&manifest));
+            let key = self.keys.manifest(&self.ports.unique_id(), &body);
+            self.ports.create_object(&key, &body).await?;
             Some(key)
         };
         self.set_head(parent, Head { v: FORMAT, manifest: key, watermark }).await
