@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use platform::{Deadline, Retry};
 
 use super::model::{Given, ask, expected, scrape, settings};
-use super::world::{Fate, World};
+use super::world::{Fate, Random, World};
 use crate::keys::{DAY_MS, HOUR_MS};
 use crate::{Appended, Settings, Shard, Store, TsdbError};
 
@@ -139,13 +139,8 @@ fn any_single_fault_at_any_effect_loses_doubles_and_leaves_nothing() {
 fn pairs_of_faults_lose_double_and_leave_nothing() {
     let effects = run(&[]);
     // All pairs are too many for every run of the tests: each effect with each fate, and another one near or far.
-    let mut random = 0x2545_f491_4f6c_dd1du64;
-    let mut draw = |bound: u64| {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        random % bound
-    };
+    let mut random = Random::new(1);
+    let mut draw = |bound| random.below(bound);
     for first in 1..=effects {
         for fate in FATES {
             let second = if draw(2) == 0 { first + 1 + draw(8) } else { 1 + draw(effects) };

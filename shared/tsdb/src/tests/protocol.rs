@@ -9,7 +9,7 @@ use storage::{LabelQuery, Limits, Queryable, ScrapeOutcome, SourceId, StorageErr
 use wire::{Head, Manifest};
 
 use super::model::{Given, UNLIMITED, ask, everything, expected, give, labels, scrape, settings};
-use super::world::{Fate, World};
+use super::world::{Fate, Random, World};
 use crate::keys::{DAY_MS, HOUR_MS};
 use crate::{Appended, Settings, Shard, Store, TsdbError};
 
@@ -249,28 +249,55 @@ fn the_collector_deletes_nothing_where_its_fence_is_lost_or_unknown() {
     assert!(done.block_files > 0 && !done.fence_lost);
 }
 
+/// Runs two works: the second from its beginning to its end when the first has gone `stop` steps.
+fn interrupt<'a, T: Send>(world: &World, first: Work<'a, T>, second: Work<'a, T>, stop: usize) -> Vec<T> {
+    let mut steps = 0;
+    let outcomes = world.run_all(vec![first, second], |_| {
+        steps += 1;
+        usize::from(steps > stop)
+    });
+    outcomes.into_iter().map(Result::unwrap).collect()
+}
+
+type Work<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 #[test]
 fn a_compactor_that_planned_before_the_fence_fails_to_commit() {
-    let (world, store, all) = two_hours();
-    let (slow, collector) = (
-        Store::new(world.ports(), settings()),
-        Store::new(world.ports(), Settings { orphan_age_ms: 0, ..settings() }),
-    );
-    world.state().now = START + 2 * HOUR_MS + 900_000;
-    // The compactor stops before each of its effects in turn, the collector runs, the compactor goes on.
-    for stop in 0..60 {
-        let mut polls = 0;
-        let slow_work = async { slow.compact(i64::MAX, FOREVER).await.map(|done| done.lost) };
-        let collect_work = async { collector.collect(i64::MAX, FOREVER).await.map(|_| 0) };
-        let outcomes = world.run_all(vec![Box::pin(slow_work), Box::pin(collect_work)], |_| {
-            polls += 1;
-            usize::from(polls > stop)
-        });
-        assert!(outcomes.into_iter().all(|outcome| outcome.unwrap().is_ok()));
-        assert_eq!(ask(&world, &store, 0, i64::MAX), expected(&all, 600_000), "stopped at {stop}");
-        // Undone, to try again.
-        world.state().now += 300_000;
+    let mut lost = 0;
+    for stop in 0..150 {
+        let (world, store, all) = two_hours();
+        world.state().now = START + 2 * HOUR_MS + 900_000;
+        let (slow, collector) = (store, Store::new(world.ports(), eager()));
+        let first = Box::pin(async { slow.compact(i64::MAX, FOREVER).await.unwrap().lost });
+        let second = Box::pin(async { collector.collect(i64::MAX, FOREVER).await.map_or(0, |_| 0) });
+        lost += interrupt(&world, first, second, stop).remove(0);
+        let fresh = Store::new(world.ports(), settings());
+        assert_eq!(ask(&world, &fresh, 0, i64::MAX), expected(&all, 600_000), "stopped at {stop}");
     }
+    assert!(lost > 10, "{lost}");
+}
+
+#[test]
+fn a_fence_before_the_first_commit_does_not_make_anyone_look_since_1970() {
+    let (world, store) = set_up();
+    give(&world, &store, &given(START, 0, 1.0));
+    world.state().now = START + 600_000;
+    // A compactor that crashed left something behind.
+    let orphan = crate::block::object_key("default/01J9AD7000CGD2N57WQAF2Q8V0", "x");
+    world.state().objects.insert(orphan, (bytes::Bytes::new(), 0));
+    let collector = Store::new(world.ports(), eager());
+    collect(&world, &collector);
+    assert_eq!(head(&world), (1, Head { v: 1, manifest: None, watermark: 0 }));
+    let before = world.state().effects;
+    ask(&world, &Store::new(world.ports(), settings()), 0, i64::MAX);
+    assert!(world.state().effects - before < 1_000);
+    compact(&world, &store);
+    assert_eq!(ask(&world, &store, 0, i64::MAX), expected(&[given(START, 0, 1.0)], 600_000));
+}
+
+/// Settings of a collector that spares nothing.
+fn eager() -> Settings {
+    Settings { orphan_age_ms: 0, query_grace_ms: 0, delete_consumed_rows: true, ..settings() }
 }
 
 #[test]
@@ -279,15 +306,10 @@ fn twin_compactors_do_the_work_once() {
         let (world, store, all) = two_hours();
         world.state().now = START + 2 * HOUR_MS + 900_000;
         let twin = Store::new(world.ports(), settings());
-        let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        let works: Vec<std::pin::Pin<Box<dyn Future<Output = _> + Send>>> =
+        let mut random = Random::new(seed);
+        let works: Vec<Work<'_, _>> =
             vec![Box::pin(store.compact(i64::MAX, FOREVER)), Box::pin(twin.compact(i64::MAX, FOREVER))];
-        let outcomes = world.run_all(works, |left| {
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            random as usize % left
-        });
+        let outcomes = world.run_all(works, |left| random.below(left as u64) as usize);
         let merges: u64 = outcomes.into_iter().map(|done| done.unwrap().unwrap().merge_jobs).sum();
         assert_eq!(merges, 1);
         assert_eq!(manifest(&world).blocks.len(), 1);
@@ -439,32 +461,24 @@ fn consumed_rows_and_payloads_are_deleted_where_that_is_free_and_expire_elsewher
 }
 
 #[test]
-fn a_reader_whose_block_was_collected_starts_over() {
-    let (world, store, all) = two_hours();
-    let reader = Store::new(world.ports(), settings());
-    let eager = Store::new(world.ports(), Settings { orphan_age_ms: 0, query_grace_ms: 0, ..settings() });
-    for stop in 0..40 {
-        world.state().now += 420_000;
-        let mut polls = 0;
+fn a_reader_sees_everything_whenever_a_compactor_and_a_collector_come_in_between() {
+    for stop in 0..120 {
+        let (world, warm, all) = two_hours();
+        ask(&world, &warm, 0, i64::MAX);
+        world.state().now = START + 2 * HOUR_MS + 900_000;
+        let fresh = Store::new(world.ports(), settings());
+        let collector = Store::new(world.ports(), eager());
         let selects = [everything(0, i64::MAX)];
-        // A fresh reader, so that nothing is cached.
-        let reader = if stop % 2 == 0 { &reader } else { &Store::new(world.ports(), settings()) };
-        let read = async { reader.select(&selects, UNLIMITED).await.map(|mut sets| Some(sets.remove(0))) };
-        let change = async {
-            eager.compact(i64::MAX, FOREVER).await.unwrap();
-            eager.collect(i64::MAX, FOREVER).await.unwrap();
-            Ok(None)
-        };
-        let works: Vec<std::pin::Pin<Box<dyn Future<Output = _> + Send>>> =
-            vec![Box::pin(read), Box::pin(change)];
-        let mut outcomes = world.run_all(works, |_| {
-            polls += 1;
-            usize::from(polls > stop)
+        let reader = if stop % 2 == 0 { &warm } else { &fresh };
+        let read = Box::pin(async { reader.select(&selects, UNLIMITED).await.unwrap().remove(0) });
+        let change = Box::pin(async {
+            collector.compact(i64::MAX, FOREVER).await.unwrap();
+            collector.collect(i64::MAX, FOREVER).await.unwrap();
+            vec![]
         });
-        let set = outcomes.remove(0).unwrap().unwrap().unwrap();
+        let set = interrupt(&world, read, change, stop / 2).remove(0);
         assert_eq!(super::model::contents(&set), expected(&all, 600_000), "stopped at {stop}");
     }
-    drop(store);
 }
 
 #[test]
