@@ -1,6 +1,7 @@
 //! Prometheus's own cases, and what they leave out.
 
 use model::Labels;
+use proptest::prelude::*;
 use serde_json::Value as Json;
 
 use super::*;
@@ -87,8 +88,7 @@ fn prometheus_cases() {
 
 /// What the runs of Go's own `text/template` with Prometheus's functions saw.
 fn go_data() -> Value {
-    let map =
-        |pairs: &[(&str, &str)]| pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+    let map = |pairs: &[(&str, &str)]| label_map(&pairs.iter().copied().collect());
     Value::from(AlertData {
         labels: map(&[
             ("__name__", "up"),
@@ -239,4 +239,72 @@ fn a_malformed_template_is_refused_in_gos_words() {
         check("Down", "{{ tmpl \"x\" . }}").unwrap_err(),
         "template: __alert_Down:1: function \"tmpl\" not defined"
     );
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(pieces in prop::collection::vec(piece(), 0..20)) {
+        let _ = expand_alert(&pieces.concat());
+    }
+}
+
+/// A piece of a template, likely to fit with others.
+fn piece() -> impl Strategy<Value = String> {
+    let pieces = [
+        "{{",
+        "}}",
+        "{{ ",
+        " }}",
+        "{{- ",
+        " -}}",
+        "(",
+        ")",
+        "|",
+        ",",
+        ":=",
+        "=",
+        ".",
+        "$",
+        "$x",
+        "$value",
+        "$labels",
+        ".Labels",
+        ".Value",
+        "if ",
+        "else",
+        "end",
+        "range ",
+        "with ",
+        "define \"a\"",
+        "template \"a\" .",
+        "break",
+        "query \"q\"",
+        "first",
+        "value",
+        "humanize ",
+        "printf \"%*[1]d\" ",
+        "index ",
+        "slice ",
+        "len ",
+        "1",
+        "-1.5",
+        "'x'",
+        "`y`",
+        "\"\\x80\"",
+        "nil",
+        "true",
+        "é",
+        "\n",
+        " ",
+        "/*",
+        "*/",
+        "args ",
+        "toTime",
+        "toDuration",
+        ".Format \"2006\"",
+        "title ",
+        "reReplaceAll \"(\" ",
+        "match \"\" ",
+    ];
+    prop_oneof![9 => prop::sample::select(pieces.to_vec()).prop_map(str::to_owned), 1 => "\\PC{0,5}"]
 }
