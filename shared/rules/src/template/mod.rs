@@ -20,6 +20,7 @@
 
 mod ast;
 mod builtins;
+mod eval;
 mod exec;
 mod functions;
 mod gofmt;
