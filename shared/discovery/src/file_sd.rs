@@ -41,7 +41,9 @@ pub(crate) async fn read(
                 Err(FileSdError::Gone) => {
                     last_good.remove(&path);
                 }
-                Err(FileSdError::Unreadable(error)) => errors.push(format!("Error reading file {path}: {error}")),
+                Err(FileSdError::Unreadable(error)) => {
+                    errors.push(format!("Error reading file {path}: {error}"))
+                }
             }
             groups.extend(last_good.get(&path).into_iter().flatten().cloned());
             seen.push(path);
@@ -96,7 +98,8 @@ fn group_from_json(group: &Value) -> Result<TargetGroup, String> {
             }
             "labels" => {
                 let labels = value.as_object().ok_or("labels maps names to values")?;
-                let pairs = labels.iter().map(|(name, value)| Ok((name.as_str(), value.as_str().ok_or(name)?)));
+                let pairs =
+                    labels.iter().map(|(name, value)| Ok((name.as_str(), value.as_str().ok_or(name)?)));
                 let pairs: Result<Vec<(&str, &str)>, &String> = pairs.collect();
                 built.labels = Labels::from_pairs(pairs.map_err(|name| format!("label {name} is not text"))?);
             }
@@ -115,7 +118,9 @@ mod tests {
         let groups = groups_from_json(r#"[{"targets": ["a:1", "b:2"], "labels": {"env": "x"}}]"#).unwrap();
         assert_eq!(groups[0].targets.len(), 2);
         assert_eq!(groups[0].labels, Labels::from_pairs([("env", "x")]));
-        for bad in [r#"[{"target": []}]"#, "[null]", "{}", "[", r#"[{"targets": [1]}]"#, r#"[{"labels": {"a": 1}}]"#] {
+        for bad in
+            [r#"[{"target": []}]"#, "[null]", "{}", "[", r#"[{"targets": [1]}]"#, r#"[{"labels": {"a": 1}}]"#]
+        {
             assert!(groups_from_json(bad).is_err(), "{bad}");
         }
     }

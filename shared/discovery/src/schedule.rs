@@ -77,7 +77,8 @@ fn into_slots(batches: &[Batch<'_>], config: &str) -> Vec<Slot> {
             _ => 0,
         };
         let targets = batch.targets.iter().copied().cloned().collect();
-        let task = ScrapeTask { config: config.to_owned(), tick: batch.tick, shard, targets, gone: Vec::new() };
+        let task =
+            ScrapeTask { config: config.to_owned(), tick: batch.tick, shard, targets, gone: Vec::new() };
         slots.push(Slot { due: batch.tick, task });
     }
     slots
@@ -113,7 +114,8 @@ mod tests {
     }
 
     fn snapshot(targets: Vec<ScrapeTarget>) -> TargetSnapshot {
-        let pool = ScrapePool { name: "p".to_owned(), active: targets, dropped: Vec::new(), errors: Vec::new() };
+        let pool =
+            ScrapePool { name: "p".to_owned(), active: targets, dropped: Vec::new(), errors: Vec::new() };
         TargetSnapshot { v: 1, config: "config/1".to_owned(), pools: vec![pool] }
     }
 

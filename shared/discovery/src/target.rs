@@ -45,7 +45,9 @@ pub fn build_targets(config: &ScrapeConfig, groups: &[TargetGroup]) -> BuiltTarg
                     }
                 }
                 Ok(None) => keep_dropped(config, &discovered, &mut built.dropped),
-                Err(error) => built.errors.push(format!("instance {index} in group {}: {error}", group.source)),
+                Err(error) => {
+                    built.errors.push(format!("instance {index} in group {}: {error}", group.source))
+                }
             }
         }
     }
@@ -62,7 +64,8 @@ fn enforce_target_limit(config: &ScrapeConfig, active: &mut [ScrapeTarget]) {
         return;
     }
     for target in active {
-        target.forced_error = Some(format!("target_limit exceeded (number of targets: {count}, limit: {limit})"));
+        target.forced_error =
+            Some(format!("target_limit exceeded (number of targets: {count}, limit: {limit})"));
     }
 }
 
@@ -142,8 +145,8 @@ fn build_target(config: &ScrapeConfig, discovered: &Labels) -> Result<Option<Scr
 }
 
 fn scrape_duration(labels: &LabelsBuilder, label: &str, what: &str) -> Result<Duration, String> {
-    let parsed =
-        duration::parse(labels.value(label)).map_err(|error| format!("error parsing scrape {what}: {error}"))?;
+    let parsed = duration::parse(labels.value(label))
+        .map_err(|error| format!("error parsing scrape {what}: {error}"))?;
     if parsed.is_zero() {
         return Err(format!("scrape {what} cannot be 0"));
     }
@@ -180,7 +183,8 @@ fn target_url(config: &ScrapeConfig, labels: &Labels) -> String {
 /// Prometheus's `Target.hash`: FNV-1a of the labels' hash, as 16 decimal digits, and the URL.
 fn identity_hash(labels: &Labels, url: &str) -> u64 {
     let text = format!("{:016}{url}", labels.hash());
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// The same target in two scrape pools is two sources.
