@@ -60,6 +60,10 @@ pub struct ScrapeConfig {
     pub track_timestamps_staleness: bool,
     /// `enable_compression`, true by default.
     pub enable_compression: bool,
+    /// `scrape_protocols`: what is asked of targets, most wanted first; never empty.
+    pub scrape_protocols: Vec<ScrapeProtocol>,
+    /// `fallback_scrape_protocol`: how to read an answer whose `Content-Type` is missing or unknown.
+    pub fallback_scrape_protocol: Option<ScrapeProtocol>,
     /// Limits on one scrape.
     pub limits: ScrapeLimits,
     /// How to talk to targets.
@@ -70,6 +74,51 @@ pub struct ScrapeConfig {
     pub relabel_configs: Vec<RelabelConfig>,
     /// `metric_relabel_configs`.
     pub metric_relabel_configs: Vec<RelabelConfig>,
+}
+
+/// An exposition format, as `scrape_protocols` names it. `PrometheusProto` is not among them yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ScrapeProtocol {
+    /// `OpenMetricsText1.0.0`
+    OpenMetricsText1_0_0,
+    /// `OpenMetricsText0.0.1`
+    OpenMetricsText0_0_1,
+    /// `PrometheusText1.0.0`
+    PrometheusText1_0_0,
+    /// `PrometheusText0.0.4`
+    PrometheusText0_0_4,
+}
+
+impl ScrapeProtocol {
+    /// What is asked for where nothing is configured, most wanted first.
+    pub const DEFAULT: [Self; 4] = [
+        Self::OpenMetricsText1_0_0,
+        Self::OpenMetricsText0_0_1,
+        Self::PrometheusText1_0_0,
+        Self::PrometheusText0_0_4,
+    ];
+
+    /// Its name in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenMetricsText1_0_0 => "OpenMetricsText1.0.0",
+            Self::OpenMetricsText0_0_1 => "OpenMetricsText0.0.1",
+            Self::PrometheusText1_0_0 => "PrometheusText1.0.0",
+            Self::PrometheusText0_0_4 => "PrometheusText0.0.4",
+        }
+    }
+
+    /// Its media type with version, for an `Accept` header.
+    #[must_use]
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::OpenMetricsText1_0_0 => "application/openmetrics-text;version=1.0.0",
+            Self::OpenMetricsText0_0_1 => "application/openmetrics-text;version=0.0.1",
+            Self::PrometheusText1_0_0 => "text/plain;version=1.0.0",
+            Self::PrometheusText0_0_4 => "text/plain;version=0.0.4",
+        }
+    }
 }
 
 /// Limits on one scrape; 0 means none, as in Prometheus, except for the body.
@@ -286,6 +335,31 @@ impl Default for GlobalConfig {
             evaluation_interval: Duration::from_secs(60),
             rule_query_offset: Duration::ZERO,
             external_labels: Labels::empty(),
+        }
+    }
+}
+
+impl Default for ScrapeConfig {
+    /// What a job has that sets nothing but its name.
+    fn default() -> Self {
+        Self {
+            job_name: String::new(),
+            scrape_interval: Duration::from_secs(60),
+            scrape_timeout: Duration::from_secs(10),
+            metrics_path: "/metrics".to_owned(),
+            scheme: "http".to_owned(),
+            params: Vec::new(),
+            honor_labels: false,
+            honor_timestamps: true,
+            track_timestamps_staleness: false,
+            enable_compression: true,
+            scrape_protocols: ScrapeProtocol::DEFAULT.to_vec(),
+            fallback_scrape_protocol: None,
+            limits: ScrapeLimits::default(),
+            http: HttpClientConfig::default(),
+            discovery: ServiceDiscovery::default(),
+            relabel_configs: Vec::new(),
+            metric_relabel_configs: Vec::new(),
         }
     }
 }

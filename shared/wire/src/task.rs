@@ -48,10 +48,13 @@ pub struct ScrapeTarget {
     pub timeout_ms: u64,
     /// How far into its interval this target is scraped, ms.
     pub offset_ms: u64,
+    /// Why it must not be fetched: the scrape fails with this error (`target_limit` exceeded).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forced_error: Option<String>,
 }
 
 /// All targets as discovery last found them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TargetSnapshot {
     /// Format version, 1.
     pub v: u32,

@@ -1,0 +1,19 @@
+//! Where tests find Prometheus's own test data.
+#![allow(clippy::disallowed_methods, reason = "only tests read the environment")]
+
+use std::path::PathBuf;
+
+/// The JSON document at `path` below the fixtures, or `None`, with a note, where there are none on this machine.
+pub(crate) fn load(path: &str) -> Option<serde_json::Value> {
+    let root = std::env::var("FOXFIRE_FIXTURES").map_or_else(
+        |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures"),
+        PathBuf::from,
+    );
+    if !root.is_dir() {
+        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "no fixtures at {}", root.display());
+        println!("skipped: no fixtures at {}", root.display());
+        return None;
+    }
+    let text = std::fs::read_to_string(root.join(path)).unwrap();
+    Some(serde_json::from_str(&text).unwrap())
+}
