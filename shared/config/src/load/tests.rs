@@ -340,3 +340,20 @@ fn a_load_error_does_not_show_a_secret() {
     let config = load_text("scrape_configs: [{job_name: a, bearer_token: hunter2}]").unwrap().config;
     assert!(!format!("{config:?}").contains("hunter2"));
 }
+
+#[test]
+fn relabelling_steps_of_prometheus_are_read() {
+    let Some(root) = fixtures::root() else { return };
+    let cases = fixtures::json(&root, "relabel/json/TestConfig_UnmarshalThenMarshal.json");
+    for case in cases.as_array().unwrap() {
+        let step = case["inputYaml"].as_str().unwrap().trim_end().replace('\n', "\n    ");
+        let text = format!("scrape_configs:\n- job_name: a\n  relabel_configs:\n  - {step}\n");
+        let config = load_text(&text).unwrap().config;
+        let read = &config.scrape_configs[0].relabel_configs[0];
+        let line = |key: &str| step.lines().find_map(|line| line.trim().strip_prefix(key));
+        assert_eq!(read.action.as_str(), line("action: ").unwrap());
+        assert_eq!(read.target_label, line("target_label: ").unwrap_or(""));
+        assert_eq!(read.regex_text, line("regex: ").unwrap_or("(.*)"));
+    }
+    assert_eq!(cases.as_array().unwrap().len(), 4);
+}
