@@ -1,2 +1,50 @@
-//! foxfire.
-fn main() {}
+//! The `foxfire` command.
+//!
+//! ```text
+//! foxfire serve     the whole pipeline in one process, on embedded stores
+//! foxfire check     config and rule files, as promtool does
+//! ```
+//!
+//! This crate composes: it reads flags, builds the adapters, and drives the same handlers that Lambda drives.
+
+mod check;
+mod serve;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Prometheus without servers.
+#[derive(Debug, Parser)]
+#[command(name = "foxfire", version, about, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the whole pipeline in one process: scrape, store, query, evaluate rules, alert.
+    Serve(Box<serve::ServeFlags>),
+    /// Check files for correctness.
+    #[command(subcommand)]
+    Check(check::CheckCommand),
+}
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Serve(flags) => serve::main(&flags),
+        Command::Check(command) => check::main(&command),
+    }
+}
+
+/// Prints a line for the user. That nobody reads it (a closed pipe) is no reason to fail.
+fn say(line: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+/// Prints a complaint.
+fn complain(line: impl std::fmt::Display) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}

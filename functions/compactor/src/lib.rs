@@ -1,1 +1,100 @@
-//! compactor-function.
+//! The compactor function, and the collector, which alone may delete.
+//!
+//! ```text
+//! CompactTask ─► WAL ─► blocks of minutes ─► blocks of 2 h ─► blocks of a day; retention drops the oldest
+//! CollectTask ─► objects and rows that nothing refers to are deleted, behind the fence
+//! ```
+//!
+//! Both may run concurrently with themselves and each other: the head register's compare-and-set decides.
+
+use std::sync::Arc;
+
+use platform::{Deadline, Handler, Retry};
+use telemetry::Metrics;
+use tsdb::{Store, TsdbError};
+use wire::{CollectTask, CompactTask};
+
+/// Compacts whatever is due.
+pub struct Compactor {
+    store: Arc<Store>,
+    metrics: Arc<Metrics>,
+}
+
+/// Deletes what nothing refers to.
+pub struct Collector {
+    store: Arc<Store>,
+}
+
+impl Compactor {
+    /// The function over a store.
+    #[must_use]
+    pub fn new(store: Arc<Store>, metrics: Arc<Metrics>) -> Self {
+        Self { store, metrics }
+    }
+}
+
+impl Collector {
+    /// The function over a store.
+    #[must_use]
+    pub fn new(store: Arc<Store>) -> Self {
+        Self { store }
+    }
+}
+
+impl std::fmt::Debug for Compactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Compactor").finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Collector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Collector").finish_non_exhaustive()
+    }
+}
+
+impl Handler for Compactor {
+    type Task = CompactTask;
+    type Error = TsdbError;
+
+    async fn handle(&self, task: CompactTask, deadline: Deadline) -> Result<(), TsdbError> {
+        let done = self.store.compact(task.tick, deadline).await?;
+        for block in &done.written {
+            let bytes: u64 = block.files.iter().map(|file| file.len).sum();
+            self.metrics.block_written(block.level, bytes, block.samples);
+            tracing::info!(
+                ulid = block.id,
+                level = block.level,
+                mint = block.min_time,
+                maxt = block.max_time,
+                series = block.series,
+                samples = block.samples,
+                bytes,
+                "write block"
+            );
+        }
+        if done.segment_jobs + done.merge_jobs + done.drop_jobs > 0 {
+            self.metrics.blocks_loaded(self.store.blocks().await?.len());
+        }
+        Ok(())
+    }
+
+    fn retry(error: &TsdbError) -> Retry {
+        error.retry()
+    }
+}
+
+impl Handler for Collector {
+    type Task = CollectTask;
+    type Error = TsdbError;
+
+    async fn handle(&self, task: CollectTask, deadline: Deadline) -> Result<(), TsdbError> {
+        let collected = self.store.collect(task.tick, deadline).await?;
+        tracing::debug!(?collected, "collected");
+        Ok(())
+    }
+
+    fn retry(error: &TsdbError) -> Retry {
+        error.retry()
+    }
+}

@@ -1,1 +1,121 @@
-//! scraper-function.
+//! The scraper function: one batch of targets at one tick becomes one WAL segment.
+//!
+//! ```text
+//! ScrapeTask ─► its configuration ─► all targets concurrently ─► Scrape each ─► one segment (tick, shard)
+//! ```
+//!
+//! # Contract
+//! A target that fails or hangs costs its own samples only. A task delivered twice writes once: the segment is named
+//! by tick and shard and the first writer wins. A task that comes too late is over: its scrapes are missed and
+//! counted (rule P12).
+
+use std::sync::Arc;
+
+use control::{ConfigCache, ControlError};
+use platform::{Deadline, Handler, Platform, Retry};
+use telemetry::{Metrics, ScrapeTotals};
+use tsdb::{Appended, Shard, Store, TsdbError};
+use wire::ScrapeTask;
+
+/// The function.
+pub struct Scraper {
+    platform: Platform,
+    configs: Arc<ConfigCache>,
+    store: Arc<Store>,
+    metrics: Arc<Metrics>,
+    scraper: scrape::Scraper,
+}
+
+impl std::fmt::Debug for Scraper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scraper").finish_non_exhaustive()
+    }
+}
+
+/// Why a task failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ScraperError {
+    /// The configuration.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// The WAL.
+    #[error("writing the WAL segment failed: {0}")]
+    Store(#[from] TsdbError),
+}
+
+impl Scraper {
+    /// The function over a platform and a store.
+    #[must_use]
+    pub fn new(
+        platform: Platform,
+        configs: Arc<ConfigCache>,
+        store: Arc<Store>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self { platform, configs, store, metrics, scraper: scrape::Scraper::default() }
+    }
+}
+
+impl Scraper {
+    fn count(&self) {
+        let counts = self.scraper.counts();
+        self.metrics.scraped(&ScrapeTotals {
+            samples: counts.samples,
+            exceeded_body_size_limit: counts.exceeded_body_size_limit,
+            exceeded_sample_limit: counts.exceeded_sample_limit,
+            exceeded_label_limits: counts.exceeded_label_limits,
+            duplicate_samples: counts.duplicate_samples,
+            out_of_order_samples: counts.out_of_order_samples,
+            out_of_bounds_samples: counts.out_of_bounds_samples,
+        });
+    }
+}
+
+impl Handler for Scraper {
+    type Task = ScrapeTask;
+    type Error = ScraperError;
+
+    async fn handle(&self, task: ScrapeTask, deadline: Deadline) -> Result<(), ScraperError> {
+        if self.store.is_late(task.tick) {
+            self.metrics.missed("scraper", task.targets.len());
+            tracing::warn!(
+                tick = task.tick,
+                targets = task.targets.len(),
+                "scrapes missed: the task came too late"
+            );
+            return Ok(());
+        }
+        let loaded = self.configs.at(&task.config).await?;
+        let configs = &loaded.config.scrape_configs;
+        let scrapes = self.scraper.scrape_batch(&task, configs, (&self.platform).into(), deadline).await;
+        self.count();
+        let (tick, shard) = segment_name(&task, self.platform.clock.now_ms());
+        match self.store.append(tick, shard, &scrapes).await? {
+            Appended::Written(summary) => self.metrics.segment_written(summary.bytes, summary.samples),
+            Appended::AlreadyThere => {}
+            Appended::TooLate => self.metrics.missed("scraper", task.targets.len()),
+        }
+        Ok(())
+    }
+
+    fn retry(error: &ScraperError) -> Retry {
+        match error {
+            ScraperError::Control(error) => error.retry(),
+            ScraperError::Store(error) => error.retry(),
+        }
+    }
+}
+
+/// What names the segment: the batch's own tick and shard. Only where targets took so long to answer that it is about to
+/// be late (rule P12), the instant at which they all had, and a shard that no other batch of that instant has: another
+/// delivery of the task may then write a segment of its own, whose equal samples readers take once (rule P13).
+fn segment_name(task: &ScrapeTask, now: i64) -> (i64, Shard) {
+    const PATIENCE_MS: i64 = 20_000;
+    const SLOW_SHARDS: u32 = 1 << 30;
+    if now.saturating_sub(task.tick) <= PATIENCE_MS {
+        return (task.tick, Shard::scrape(task.shard));
+    }
+    let identity = xxhash_rust::xxh3::xxh3_64(format!("{}/{}", task.tick, task.shard).as_bytes());
+    let number = u32::try_from(identity % u64::from(SLOW_SHARDS)).unwrap_or(0);
+    (now, Shard::scrape(SLOW_SHARDS + number))
+}

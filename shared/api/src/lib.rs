@@ -1,1 +1,54 @@
-//! api.
+//! The HTTP API of Prometheus (`/api/v1`) as a function from request to response.
+//!
+//! ```text
+//! http::Request ──route──► params ──► Queryable + promql, or Deployment ──► envelope {status, data, …} ──► http::Response
+//! ```
+//!
+//! It knows neither Lambda nor sockets: API Gateway and axum both end here. Samples come through
+//! [`storage::Queryable`]; what the deployment knows of itself (targets, rules, configuration) through
+//! [`Deployment`]. Parameters, error types and messages are Prometheus's own (`web/api/v1/api.go`).
+
+mod deployment;
+mod error;
+mod json;
+mod labels;
+mod params;
+mod query;
+mod route;
+mod rules;
+mod status;
+mod targets;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use platform::Clock;
+use promql::EngineOptions;
+use storage::Queryable;
+
+pub use deployment::{
+    BuildInfo, Deployment, DeploymentFuture, LastScrape, RuleGroupStatus, RuntimeInfo, Targets, TsdbStatus,
+};
+pub use error::{ApiError, ErrorType};
+pub use route::{Request, Response};
+
+/// The API over one deployment.
+#[derive(Clone)]
+pub struct Api {
+    /// Where samples come from.
+    pub queryable: Arc<dyn Queryable>,
+    /// What the deployment knows of itself.
+    pub deployment: Arc<dyn Deployment>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// How queries are evaluated.
+    pub engine: EngineOptions,
+    /// Bound on one query; a request may ask for less.
+    pub query_timeout: Duration,
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Api").field("engine", &self.engine).finish_non_exhaustive()
+    }
+}

@@ -6,6 +6,7 @@ use config::{AlertingConfig, AlertmanagerConfig, TargetGroup};
 use model::Labels;
 use model::relabel;
 use platform::Files;
+use wire::Alertmanager;
 
 use crate::discover::{LastGood, groups};
 use crate::target::{ADDRESS_LABEL, SCHEME_LABEL};
@@ -13,28 +14,32 @@ use crate::target::{ADDRESS_LABEL, SCHEME_LABEL};
 /// Holds the path that alerts are posted to; relabelling may change it.
 const PATH_LABEL: &str = "__alerts_path__";
 
-/// An Alertmanager.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct AlertmanagerTarget {
-    /// Where alerts are posted: `http://host:9093/api/v2/alerts`.
-    pub url: String,
-    /// Index of the entry of `alerting.alertmanagers` that it came from: its client, timeout and relabelling.
-    pub entry: usize,
-}
-
 /// All Alertmanagers of a configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Alertmanagers {
     /// Those that alerts are sent to, each URL once an entry.
-    pub active: Vec<AlertmanagerTarget>,
+    pub active: Vec<Alertmanager>,
     /// URLs of those that relabelling dropped, as they were before it.
     pub dropped: Vec<String>,
     /// What could not be read, and groups with an impossible address.
     pub errors: Vec<String>,
 }
 
-/// Finds the Alertmanagers of `config`.
+/// The Alertmanagers that alerts are sent to. What is wrong is logged.
 pub async fn alertmanagers(
+    config: &AlertingConfig,
+    files: &dyn Files,
+    cache: &mut LastGood,
+) -> Vec<Alertmanager> {
+    let found = discover_alertmanagers(config, files, cache).await;
+    for error in &found.errors {
+        tracing::error!("Alertmanager discovery: {error}");
+    }
+    found.active
+}
+
+/// Finds the Alertmanagers of `config`, those that relabelling drops included.
+pub async fn discover_alertmanagers(
     config: &AlertingConfig,
     files: &dyn Files,
     cache: &mut LastGood,
@@ -46,10 +51,10 @@ pub async fn alertmanagers(
             match from_group(alertmanager, &group) {
                 Ok((active, dropped)) => {
                     let fresh = active.into_iter().filter(|url| seen.insert(url.clone()));
-                    found.active.extend(fresh.map(|url| AlertmanagerTarget { url, entry }));
+                    found.active.extend(fresh.map(|url| Alertmanager { url, entry }));
                     found.dropped.extend(dropped);
                 }
-                Err(error) => found.errors.push(format!("Alertmanager group {}: {error}", group.source)),
+                Err(error) => found.errors.push(format!("group {}: {error}", group.source)),
             }
         }
     }

@@ -38,6 +38,9 @@ pub async fn discover(config: &Config, files: &dyn Files, cache: &mut LastGood) 
     for job in &config.scrape_configs {
         let mut errors = Vec::new();
         let groups = groups(&job.discovery, files, cache, &mut errors).await;
+        for error in &errors {
+            tracing::error!(scrape_pool = job.job_name, "{error}");
+        }
         pools.push(DiscoveredPool { job_name: job.job_name.clone(), groups, errors });
     }
     cache.files.retain(&patterns(config));

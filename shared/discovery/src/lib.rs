@@ -21,7 +21,7 @@ mod target;
 mod test_files;
 mod url;
 
-pub use alertmanager::{AlertmanagerTarget, Alertmanagers, alertmanagers};
+pub use alertmanager::{Alertmanagers, alertmanagers, discover_alertmanagers};
 pub use discover::{Discovered, DiscoveredPool, LastGood, discover};
 pub use pool::{build_targets, gone, offset_seed, snapshot};
 pub use schedule::{PackSettings, Slot, schedule};

@@ -18,7 +18,7 @@ pub fn offset_seed(external_labels: &Labels) -> u64 {
 
 /// All targets of `config`, which is stored under `config_key`.
 #[must_use]
-pub fn snapshot(config: &Config, config_key: &str, discovered: &Discovered) -> TargetSnapshot {
+pub fn snapshot(config_key: &str, config: &Config, discovered: &Discovered) -> TargetSnapshot {
     let seed = offset_seed(&config.global.external_labels);
     let found: BTreeMap<&str, _> =
         discovered.pools.iter().map(|pool| (pool.job_name.as_str(), pool)).collect();

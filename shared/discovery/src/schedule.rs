@@ -1,14 +1,16 @@
 //! When which targets are scraped together.
 //!
-//! A target with offset `o` and interval `i` is due at every `t ≡ o (mod i)`. Targets of equal interval are packed, in
-//! order of their offsets, into batches; a batch has one tick an interval, the instant at which its first target is
-//! due, and its others are due within the spread after that.
+//! A target with offset `o` and interval `i` is due at every `t ≡ o (mod i)`. Time is cut into cells of the settings'
+//! spread; targets of equal interval that are due in the same cell make a batch, or several where they are too many. A
+//! batch's tick is the instant at which its first target is due.
 //!
 //! # Invariants
-//! - Batches depend on the snapshot and the settings alone, not on the window. So over consecutive windows every due
-//!   (target, instant) is planned exactly once, and windows that overlap plan the same slots where they do.
-//! - A tick and a shard name one batch. Equal input gives equal slots. Who plans a window again after a crash must do it
-//!   from the same snapshot and settings, for the segments of the first attempt bear these names.
+//! - Each due (target, instant) is planned by the window that holds the instant, and by no other, even if the targets
+//!   change from window to window: over consecutive windows exactly once.
+//! - A tick and a shard name one batch, and ticks lie in their window.
+//! - Equal input gives equal slots; and where windows begin at multiples of the spread, what is planned does not depend on
+//!   how they are cut. Who plans a window again after a crash must do it from the same snapshot and settings, for the
+//!   segments of the first attempt bear these names.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +19,7 @@ use wire::{ScrapeTarget, ScrapeTask, TargetSnapshot, WireLabels};
 /// How targets are packed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PackSettings {
-    /// How much later than its batch's tick a target may be due, ms.
+    /// Length of a cell: by less than this a target may be due later than its batch's tick, ms.
     pub spread_ms_max: u64,
     /// Targets in a batch.
     pub targets_max: usize,
@@ -48,88 +50,107 @@ impl Default for PackSettings {
 /// A batch at one of its ticks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Slot {
-    /// When it is due, ms: the task's tick.
-    pub due_ms: i64,
+    /// When its first target is due, ms: the task's tick.
+    pub due: i64,
     /// The task: what discovery knew of the targets is left out, and nothing is `gone` yet.
     pub task: ScrapeTask,
 }
 
-/// The slots whose tick is in `from_ms <= t < until_ms`, sorted by tick and shard.
+/// Every scrape that is due in `from <= t < until`, ms, in batches, sorted by tick and shard.
 #[must_use]
-pub fn schedule(
-    snapshot: &TargetSnapshot,
-    from_ms: i64,
-    until_ms: i64,
-    settings: &PackSettings,
-) -> Vec<Slot> {
-    let mut due: BTreeMap<i64, Vec<&Batch>> = BTreeMap::new();
-    let batches = batches(snapshot, settings);
-    for batch in &batches {
-        for tick in batch.ticks(from_ms, until_ms) {
-            due.entry(tick).or_default().push(batch);
+pub fn schedule(snapshot: &TargetSnapshot, from: i64, until: i64, settings: &PackSettings) -> Vec<Slot> {
+    let targets: Vec<Weighed> = snapshot
+        .pools
+        .iter()
+        .flat_map(|pool| &pool.active)
+        .map(|target| Weighed::new(target, settings))
+        .collect();
+    let mut cells: BTreeMap<(i64, i64), Vec<Due<'_>>> = BTreeMap::new();
+    for target in &targets {
+        // A cell is no longer than the interval, so a target is due in it once at most.
+        let length = i64::try_from(settings.spread_ms_max).unwrap_or(i64::MAX).clamp(1, target.interval_ms);
+        for at in target.instants(from, until) {
+            let cell = (target.interval_ms, at.div_euclid(length));
+            cells.entry(cell).or_default().push(Due { at, target });
         }
     }
-    let slot = |tick: i64, shard: usize, batch: &Batch| Slot {
-        due_ms: tick,
-        task: ScrapeTask {
-            config: snapshot.config.clone(),
-            tick,
-            // There are fewer targets than u32 can count.
-            shard: u32::try_from(shard).unwrap_or(u32::MAX),
-            targets: batch.targets.clone(),
-            gone: Vec::new(),
-        },
-    };
-    due.iter()
-        .flat_map(|(tick, batches)| {
-            batches.iter().enumerate().map(move |(shard, batch)| slot(*tick, shard, batch))
-        })
-        .collect()
+    let mut batches: Vec<Vec<Due<'_>>> = Vec::new();
+    for mut cell in cells.into_values() {
+        cell.sort_by(|a, b| (a.at, &a.target.target.source).cmp(&(b.at, &b.target.target.source)));
+        batches.extend(split(cell, settings));
+    }
+    // The sort is stable: batches of one tick stay in order of interval and source.
+    batches.sort_by_key(|batch| batch.first().map(|due| due.at));
+    slots(batches, &snapshot.config)
 }
 
-/// Targets that are scraped together.
-struct Batch {
+/// A target, and what it adds to a batch.
+struct Weighed {
+    target: ScrapeTarget,
     interval_ms: i64,
-    offset_ms: i64,
-    targets: Vec<ScrapeTarget>,
+    load: Load,
 }
 
-impl Batch {
-    /// The instants `≡ offset (mod interval)` in `from_ms <= t < until_ms`.
-    fn ticks(&self, from_ms: i64, until_ms: i64) -> impl Iterator<Item = i64> + use<> {
+/// A target at one of its instants.
+#[derive(Clone, Copy)]
+struct Due<'t> {
+    at: i64,
+    target: &'t Weighed,
+}
+
+impl Weighed {
+    fn new(target: &ScrapeTarget, settings: &PackSettings) -> Self {
+        let target = ScrapeTarget { discovered: WireLabels::default(), ..target.clone() };
+        let interval_ms = i64::try_from(target.interval_ms).unwrap_or(i64::MAX).max(1);
+        let series = settings.series.get(&target.source).copied().unwrap_or(settings.series_assumed);
+        // One byte for the comma between targets.
+        let load = Load { targets: 1, series, bytes: wire::encode(&target).len() + 1 };
+        Self { target, interval_ms, load }
+    }
+
+    /// The instants `≡ offset (mod interval)` in `from <= t < until`.
+    fn instants(&self, from: i64, until: i64) -> impl Iterator<Item = i64> + use<> {
         let interval = self.interval_ms;
-        let first = self.offset_ms.saturating_sub(from_ms).rem_euclid(interval).saturating_add(from_ms);
-        std::iter::successors(Some(first), move |tick| tick.checked_add(interval))
-            .take_while(move |tick| *tick < until_ms)
+        let offset = i64::try_from(self.target.offset_ms).unwrap_or(0);
+        let wait = offset.saturating_sub(from).rem_euclid(interval);
+        std::iter::successors(from.checked_add(wait), move |at| at.checked_add(interval))
+            .take_while(move |at| *at < until)
     }
 }
 
-/// All batches, in order of interval, offset and source.
-fn batches(snapshot: &TargetSnapshot, settings: &PackSettings) -> Vec<Batch> {
-    let mut targets: Vec<&ScrapeTarget> = snapshot.pools.iter().flat_map(|pool| &pool.active).collect();
-    targets.sort_by_key(|target| (target.interval_ms, target.offset_ms, &target.source));
-    targets.dedup_by_key(|target| (target.interval_ms, target.offset_ms, &target.source));
-    let mut batches: Vec<Batch> = Vec::new();
+/// A cell's scrapes in as few batches as the limits allow, in order.
+fn split<'t>(cell: Vec<Due<'t>>, settings: &PackSettings) -> Vec<Vec<Due<'t>>> {
+    let mut batches: Vec<Vec<Due<'t>>> = Vec::new();
     let mut load = Load::default();
-    for target in targets {
-        let interval_ms = i64::try_from(target.interval_ms).unwrap_or(i64::MAX).max(1);
-        let offset_ms = i64::try_from(target.offset_ms).unwrap_or(i64::MAX).rem_euclid(interval_ms);
-        let target = ScrapeTarget { discovered: WireLabels::default(), ..target.clone() };
-        let added = Load::of(&target, settings);
-        let open = batches.last_mut().filter(|batch| {
-            batch.interval_ms == interval_ms
-                && offset_ms.abs_diff(batch.offset_ms) < settings.spread_ms_max.max(1)
-                && load.plus(added).fits(settings)
-        });
-        if let Some(batch) = open {
-            load = load.plus(added);
-            batch.targets.push(target);
-        } else {
-            load = added;
-            batches.push(Batch { interval_ms, offset_ms, targets: vec![target] });
+    for due in cell {
+        let more = load.plus(due.target.load);
+        match batches.last_mut() {
+            Some(batch) if more.fits(settings) => {
+                load = more;
+                batch.push(due);
+            }
+            _ => {
+                load = due.target.load;
+                batches.push(vec![due]);
+            }
         }
     }
     batches
+}
+
+fn slots(batches: Vec<Vec<Due<'_>>>, config: &str) -> Vec<Slot> {
+    let mut slots: Vec<Slot> = Vec::with_capacity(batches.len());
+    for batch in batches {
+        let Some(tick) = batch.first().map(|due| due.at) else { continue };
+        let shard = match slots.last() {
+            Some(before) if before.due == tick => before.task.shard.saturating_add(1),
+            _ => 0,
+        };
+        let targets = batch.into_iter().map(|due| due.target.target.clone()).collect();
+        let task = ScrapeTask { config: config.to_owned(), tick, shard, targets, gone: Vec::new() };
+        slots.push(Slot { due: tick, task });
+    }
+    slots
 }
 
 /// What a batch holds.
@@ -141,11 +162,6 @@ struct Load {
 }
 
 impl Load {
-    fn of(target: &ScrapeTarget, settings: &PackSettings) -> Self {
-        let series = settings.series.get(&target.source).copied().unwrap_or(settings.series_assumed);
-        Self { targets: 1, series, bytes: wire::encode(target).len() + 1 }
-    }
-
     fn plus(self, other: Self) -> Self {
         Self {
             targets: self.targets + other.targets,

@@ -7,6 +7,7 @@
 //! regex    Prometheus's regular expressions (RE2)     value     the two NaNs
 //! time     TimestampMs                                duration  `5m`, `1h30m`
 //! relabel  relabel_configs: labels in, labels out     number    numbers as Go prints them
+//! rfc3339  instants as text
 //! ```
 //!
 //! Units: timestamps are milliseconds since the Unix epoch in `i64`; durations are [`std::time::Duration`] or,
@@ -21,6 +22,7 @@ mod md5;
 pub mod number;
 pub mod regex;
 pub mod relabel;
+pub mod rfc3339;
 pub mod time;
 pub mod value;
 

@@ -1,25 +1,33 @@
 //! Prometheus's regular expressions: Go's RE2 dialect, fully anchored, `.` matching newline.
 //!
-//! Rust's `regex` accepts nearly the same language in the same linear time. What differs is translated here:
-//! - `\d \w \s \b` are ASCII in Go: perl classes are rewritten to be ASCII.
-//! - A `{` that does not start a repetition is a literal in Go.
-//! - `\Q…\E` quotes in Go.
-//! - `&&`, `--`, `~~` and a nested `[` inside a class are literals in Go.
-//! - `a**` is an error in Go.
+//! Rust's `regex` accepts nearly the same language in the same linear time. What differs is translated, and errors are
+//! in Go's words: see [`dialect`].
 
-mod error;
+mod dialect;
 mod expand;
-mod translate;
 
 use std::sync::Arc;
 
 use regex::Regex;
 
-pub use error::RegexError;
-use translate::translate;
-
 /// Largest compiled program in bytes: a pattern that would need more is refused.
 const COMPILED_BYTES_MAX: usize = 4 << 20;
+
+/// Why a pattern is refused, in Go's words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("error parsing regexp: {message}: `{part}`")]
+pub struct RegexError {
+    /// What is wrong.
+    pub message: String,
+    /// The part of the pattern that is wrong.
+    pub part: String,
+}
+
+impl RegexError {
+    fn new(message: &str, part: &str) -> Self {
+        Self { message: message.to_owned(), part: part.to_owned() }
+    }
+}
 
 /// A compiled, fully anchored regular expression. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -34,11 +42,23 @@ impl AnchoredRegex {
     /// # Errors
     /// Where it is not a regular expression of Go's dialect or would need too much memory.
     pub fn new(pattern: &str) -> Result<Self, RegexError> {
-        let translated = translate(pattern);
-        // Alone first: `a)(b` must not become valid by being wrapped.
-        error::check(pattern, &translated)?;
+        // Translated alone, so that `a)(b` does not become valid by being wrapped.
+        let translated = dialect::translate(pattern)?;
         let regex = compile(pattern, &format!("^(?s:{translated})$"))?;
         Ok(Self { regex: Arc::new(regex), alternatives: plain_alternatives(pattern) })
+    }
+
+    /// As [`AnchoredRegex::new`], but with the error that Go gives for the pattern inside `^(?s:…)$`, which is how
+    /// Prometheus's relabelling hands it to Go.
+    ///
+    /// # Errors
+    /// As [`AnchoredRegex::new`].
+    pub fn new_for_relabelling(pattern: &str) -> Result<Self, RegexError> {
+        Self::new(pattern).map_err(|error| match dialect::translate(&format!("^(?s:{pattern})$")) {
+            Err(wrapped) => wrapped,
+            // `a)(b` is balanced once it is wrapped, and still refused.
+            Ok(_) => error,
+        })
     }
 
     /// Whether the whole of `text` matches.
@@ -71,10 +91,52 @@ impl AnchoredRegex {
     }
 }
 
+/// A compiled regular expression that may match anywhere, `.` not matching newline: Go's `regexp.Compile`.
+#[derive(Clone, Debug)]
+pub struct SearchRegex {
+    regex: Regex,
+}
+
+impl SearchRegex {
+    /// Compiles `pattern`.
+    ///
+    /// # Errors
+    /// As [`AnchoredRegex::new`].
+    pub fn new(pattern: &str) -> Result<Self, RegexError> {
+        let translated = dialect::translate(pattern)?;
+        Ok(Self { regex: compile(pattern, &translated)? })
+    }
+
+    /// Whether some part of `text` matches.
+    #[must_use]
+    pub fn is_match(&self, text: &str) -> bool {
+        self.regex.is_match(text)
+    }
+
+    /// `text` with each match replaced by `template`, as Go's `Regexp.ReplaceAllString` does. Replacing ends with the
+    /// match that makes the result longer than `bytes_max`.
+    #[must_use]
+    pub fn replace_all(&self, text: &str, template: &str, bytes_max: usize) -> String {
+        let mut out = String::new();
+        let mut rest_from = 0;
+        for captures in self.regex.captures_iter(text) {
+            let Some(whole) = captures.get(0) else { continue };
+            out.push_str(text.get(rest_from..whole.start()).unwrap_or(""));
+            out.push_str(&expand::expand(&captures, template));
+            rest_from = whole.end();
+            if out.len() > bytes_max {
+                break;
+            }
+        }
+        out.push_str(text.get(rest_from..).unwrap_or(""));
+        out
+    }
+}
+
 fn compile(pattern: &str, translated: &str) -> Result<Regex, RegexError> {
     regex::RegexBuilder::new(translated).size_limit(COMPILED_BYTES_MAX).build().map_err(|error| match error {
-        regex::Error::CompiledTooBig(_) => RegexError::whole("expression too large", pattern),
-        _ => RegexError::whole("invalid syntax", pattern),
+        regex::Error::CompiledTooBig(_) => RegexError::new("expression too large", pattern),
+        _ => RegexError::new("expression nests too deeply", pattern),
     })
 }
 
@@ -141,7 +203,8 @@ mod tests {
             let error = AnchoredRegex::new(pattern).unwrap_err();
             assert_eq!(error.to_string(), format!("error parsing regexp: {alone}"), "{pattern}");
             let wrapped = if wrapped.is_empty() { alone } else { wrapped };
-            assert_eq!(error.wrapped().to_string(), format!("error parsing regexp: {wrapped}"), "{pattern}");
+            let error = AnchoredRegex::new_for_relabelling(pattern).unwrap_err();
+            assert_eq!(error.to_string(), format!("error parsing regexp: {wrapped}"), "{pattern}");
         }
         for pattern in [r"a*?b+?c{2}?", r"[*]*", r"\**", "a{,2}*", "(a*)*"] {
             assert!(AnchoredRegex::new(pattern).is_ok(), "{pattern}");

@@ -4,7 +4,7 @@
 //! ConfigBundle    config/<version> (object), named by the register config/current       operator -> everyone
 //! DiscoverTask    schedule -> discovery          ScrapeTask   discovery -> scraper (queue)
 //! TargetSnapshot  targets/<id> (object), named by the register targets/current          discovery -> query
-//! CompactTask     schedule -> compactor          Manifest     manifest/<id> (object), named by the head register
+//! CompactTask     schedule -> compactor          Manifest     manifest/<scope>/<id> (object), named by the head register
 //! RuleTask        schedule -> ruler (queue)      AlertState   register alerts/<group>    ruler -> ruler, query
 //! ```
 //!
@@ -20,9 +20,11 @@ use model::Labels;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-pub use alert::{ActiveAlert, AlertPhase, AlertState, RuleGroupState, RuleState};
+pub use alert::{
+    ActiveAlert, Alert, AlertPhase, AlertState, Alertmanager, RuleGroupState, RuleHealth, RuleState,
+};
 pub use config::{ConfigBundle, Pointer, RuleFileText};
-pub use manifest::{BlockFile, BlockMeta, Head, Manifest};
+pub use manifest::{BlockFile, BlockMeta, Head, Manifest, RetiredBlock};
 pub use task::{
     CollectTask, CompactTask, DiscoverTask, DroppedTarget, RuleTask, ScrapePool, ScrapeTarget, ScrapeTask,
     TargetSnapshot,

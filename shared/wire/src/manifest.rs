@@ -13,19 +13,36 @@ pub struct Head {
     pub watermark: i64,
 }
 
-/// All live blocks. Immutable; the head names the current one.
+/// All that is committed. Immutable; the head names the current one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Format version, 1.
     pub v: u32,
-    /// The blocks, sorted by (min_time, id).
+    /// The live blocks in order of precedence: of two samples with the same series and timestamp, the one in the
+    /// earlier block counts. That is the order of the ticks that they came from.
     pub blocks: Vec<BlockMeta>,
+    /// Sort keys, in order, of the consumed segments that hold the last scrape of a source: what the stale markers of
+    /// that source's next scrape are derived from.
+    #[serde(default)]
+    pub context: Vec<String>,
+    /// Blocks that are live no more but may be being read.
+    #[serde(default)]
+    pub retired: Vec<RetiredBlock>,
+}
+
+/// A block that was merged into another or outlived the retention.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetiredBlock {
+    /// Its id.
+    pub id: String,
+    /// When it left, ms.
+    pub at: i64,
 }
 
 /// What is known of a block without opening it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockMeta {
-    /// Its ULID; its objects are `block/<id>/<file>`.
+    /// `<scope>/<ulid>`; its objects are `block/<id>/<file>`.
     pub id: String,
     /// 1: minutes; 2: two hours; 3: a day.
     pub level: u32,

@@ -54,7 +54,7 @@ pub struct ScrapeTarget {
 }
 
 /// All targets as discovery last found them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TargetSnapshot {
     /// Format version, 1.
     pub v: u32,

@@ -35,7 +35,7 @@ fn decode(decoder: &mut Decoder<'_>, id: NodeId) -> Decoded<RelabelConfig> {
                 let mark = decoder.mark();
                 let text = decoder.string(value, "string")?;
                 if decoder.clean_since(mark) {
-                    config.regex = AnchoredRegex::new(&text).map_err(|error| error.wrapped())?;
+                    config.regex = AnchoredRegex::new_for_relabelling(&text)?;
                     config.regex_text = text;
                     set.regex = true;
                 }

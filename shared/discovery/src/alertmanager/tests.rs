@@ -26,7 +26,7 @@ fn entry(addresses: &[&str]) -> AlertmanagerConfig {
 
 fn find(entries: Vec<AlertmanagerConfig>, files: &TestFiles) -> Alertmanagers {
     let config = AlertingConfig { alertmanagers: entries, ..AlertingConfig::default() };
-    alertmanagers(&config, files, &mut LastGood::default()).now_or_never().unwrap()
+    discover_alertmanagers(&config, files, &mut LastGood::default()).now_or_never().unwrap()
 }
 
 fn urls(found: &Alertmanagers) -> Vec<(&str, usize)> {
@@ -68,5 +68,5 @@ fn alertmanagers_are_relabelled_and_read_from_files() {
 fn a_group_with_an_impossible_address_is_left_out() {
     let found = find(vec![entry(&["a:1", "b/c"]), entry(&["d:4"])], &TestFiles::default());
     assert_eq!(urls(&found), [("http://d:4/api/v2/alerts", 1)]);
-    assert_eq!(found.errors, ["Alertmanager group 0: \"b/c\" is not a valid hostname"]);
+    assert_eq!(found.errors, ["group 0: \"b/c\" is not a valid hostname"]);
 }

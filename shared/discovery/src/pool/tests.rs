@@ -232,7 +232,7 @@ fn a_snapshot_has_every_job_and_tells_what_went_wrong() {
         groups: vec![group(&[&[("__address__", "a")], &[]])],
         errors: vec!["unreadable".to_owned()],
     };
-    let snapshot = snapshot(&config, "config/1", &Discovered { pools: vec![found] });
+    let snapshot = snapshot("config/1", &config, &Discovered { pools: vec![found] });
     assert_eq!((snapshot.v, snapshot.config.as_str(), snapshot.pools.len()), (1, "config/1", 2));
     assert_eq!(snapshot.pools[0].active.len(), 1);
     assert_eq!(snapshot.pools[0].errors, ["unreadable", "instance 1 in group 0: no address"]);

@@ -1,5 +1,8 @@
 //! The syntax tree. Every node knows where it stands in the query, in bytes, for annotations and errors show it.
 
+mod chain;
+mod names;
+
 use model::Matcher;
 
 /// Where a node stands in the query text: `start..end` in bytes.
@@ -85,8 +88,7 @@ pub enum BinaryOp {
     TrimLower,
 }
 
-/// `lhs op bool on(…) group_left(…) rhs`
-#[derive(Clone, Debug, PartialEq)]
+/// `lhs op bool on(…) group_left(…) rhs`. Chains of these may be long: see [`Binary::chain`].
 pub struct Binary {
     /// The operator.
     pub op: BinaryOp,

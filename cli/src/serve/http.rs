@@ -1,0 +1,188 @@
+//! HTTP in: a thin layer of axum over [`api::Api::route`], plus what belongs to the process: `/metrics`, health, reload.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
+use http::{Method, StatusCode};
+use telemetry::Metrics;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use super::reload::Reloader;
+
+/// A request's body may be at most so large: forms with long queries.
+const BODY_BYTES_MAX: usize = 10 << 20;
+/// A request's body must arrive within this time.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the routes share.
+#[derive(Clone)]
+pub(crate) struct Http {
+    pub(crate) api: api::Api,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) reloader: Arc<Reloader>,
+    pub(crate) queries: Arc<Semaphore>,
+    pub(crate) lifecycle_enabled: bool,
+}
+
+/// Serves until `stop` completes; answers that have begun are finished.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    http: Http,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let router = Router::new().fallback(answer).with_state(http);
+    axum::serve(listener, router).with_graceful_shutdown(stop).await
+}
+
+/// Whether only this machine can reach the address.
+pub(crate) fn is_loopback(address: &SocketAddr) -> bool {
+    address.ip().is_loopback()
+}
+
+async fn answer(State(http): State<Http>, request: http::Request<Body>) -> axum::response::Response {
+    let started = http.api.clock.monotonic_ns();
+    let handler = handler_name(request.uri().path());
+    let response = match read_whole(request).await {
+        Ok(request) => http.dispatch(request).await,
+        Err(status) => plain(status, status.canonical_reason().unwrap_or_default()),
+    };
+    let seconds = http.api.clock.monotonic_ns().saturating_sub(started) as f64 / 1e9;
+    http.metrics.http_request(handler, response.status().as_u16(), seconds, response.body().len());
+    response.map(Body::from).into_response()
+}
+
+async fn read_whole(request: http::Request<Body>) -> Result<api::Request, StatusCode> {
+    let (parts, body) = request.into_parts();
+    let body = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, BODY_BYTES_MAX))
+        .await
+        .map_err(|_| StatusCode::REQUEST_TIMEOUT)?
+        .map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+    Ok(http::Request::from_parts(parts, body))
+}
+
+impl Http {
+    async fn dispatch(&self, request: api::Request) -> api::Response {
+        let read = [Method::GET, Method::HEAD].contains(request.method());
+        match request.uri().path() {
+            path if path.starts_with("/api/") => self.call_api(request).await,
+            "/metrics" if read => text("text/plain; version=0.0.4; charset=utf-8", self.metrics.encode()),
+            "/-/healthy" if read => plain(StatusCode::OK, "foxfire is Healthy.\n"),
+            "/-/ready" if read => plain(StatusCode::OK, "foxfire is Ready.\n"),
+            "/-/reload" => self.reload(request.method()).await,
+            "/version" if read => self.version(),
+            "/" if read => text("text/html; charset=utf-8", HOME.to_owned()),
+            "/graph" | "/query" if read => redirect("/"),
+            _ => plain(StatusCode::NOT_FOUND, "404 page not found\n"),
+        }
+    }
+
+    /// Queries compute for long: they run beside the threads that serve sockets, at most so many at once.
+    async fn call_api(&self, request: api::Request) -> api::Response {
+        let Ok(_permit) = Arc::clone(&self.queries).acquire_owned().await else {
+            return plain(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n");
+        };
+        let api = self.api.clone();
+        let runtime = tokio::runtime::Handle::current();
+        let answered = tokio::task::spawn_blocking(move || runtime.block_on(api.route(request))).await;
+        answered.unwrap_or_else(|error| {
+            tracing::error!(%error, "a request failed unexpectedly");
+            plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
+        })
+    }
+
+    async fn reload(&self, method: &Method) -> api::Response {
+        if ![Method::POST, Method::PUT].contains(method) {
+            return plain(StatusCode::METHOD_NOT_ALLOWED, "This endpoint requires a POST or PUT request.\n");
+        }
+        if !self.lifecycle_enabled {
+            return plain(StatusCode::FORBIDDEN, "Lifecycle API is not enabled.\n");
+        }
+        match self.reloader.reload().await {
+            Ok(()) => plain(StatusCode::OK, ""),
+            Err(error) => {
+                plain(StatusCode::INTERNAL_SERVER_ERROR, &format!("failed to reload config: {error}\n"))
+            }
+        }
+    }
+
+    fn version(&self) -> api::Response {
+        let build = self.api.deployment.build_info();
+        let body = serde_json::json!({ "version": build.version, "revision": build.revision });
+        text("application/json", body.to_string())
+    }
+}
+
+/// The label that dashboards know: one a route, not one a path.
+fn handler_name(path: &str) -> &'static str {
+    const KNOWN: &[&str] = &[
+        "/api/v1/query",
+        "/api/v1/query_range",
+        "/api/v1/format_query",
+        "/api/v1/series",
+        "/api/v1/labels",
+        "/api/v1/targets",
+        "/api/v1/scrape_pools",
+        "/api/v1/alertmanagers",
+        "/api/v1/rules",
+        "/api/v1/alerts",
+        "/api/v1/status/config",
+        "/api/v1/status/flags",
+        "/api/v1/status/buildinfo",
+        "/api/v1/status/runtimeinfo",
+        "/api/v1/status/tsdb",
+        "/api/v1/status/tsdb/blocks",
+        "/metrics",
+        "/-/healthy",
+        "/-/ready",
+        "/-/reload",
+        "/version",
+        "/",
+    ];
+    match KNOWN.iter().find(|known| **known == path) {
+        Some(known) => known,
+        None if path.starts_with("/api/v1/label/") => "/api/v1/label/:name/values",
+        None => "other",
+    }
+}
+
+fn plain(status: StatusCode, body: &str) -> api::Response {
+    let mut response = text("text/plain; charset=utf-8", body.to_owned());
+    *response.status_mut() = status;
+    response
+}
+
+fn text(content_type: &'static str, body: String) -> api::Response {
+    let mut response = http::Response::new(Bytes::from(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+fn redirect(to: &'static str) -> api::Response {
+    let mut response = plain(StatusCode::FOUND, "");
+    response.headers_mut().insert(LOCATION, HeaderValue::from_static(to));
+    response
+}
+
+const HOME: &str = r#"<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>foxfire</title>
+<style>body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem}
+input{width:100%;font:inherit;padding:.4rem;box-sizing:border-box}pre{background:#f4f4f4;padding:1rem;overflow:auto}</style>
+</head><body><h1>foxfire</h1>
+<p>The HTTP API is Prometheus's: point Grafana or <code>promtool query</code> at this address.</p>
+<form id="f"><input id="q" value="up" aria-label="PromQL query"></form><pre id="r"></pre>
+<p><a href="/api/v1/targets">targets</a> · <a href="/api/v1/rules">rules</a> · <a href="/api/v1/alerts">alerts</a> ·
+<a href="/api/v1/status/config">configuration</a> · <a href="/api/v1/status/flags">flags</a> ·
+<a href="/api/v1/status/tsdb/blocks">blocks</a> · <a href="/metrics">metrics</a></p>
+<script>
+const show=async e=>{e&&e.preventDefault();const a=await fetch('/api/v1/query?query='+encodeURIComponent(q.value));
+r.textContent=JSON.stringify(await a.json(),null,2)};f.onsubmit=show;show();
+</script></body></html>
+"#;

@@ -1,0 +1,109 @@
+//! `/status/*`.
+
+use std::collections::BTreeMap;
+
+use model::rfc3339;
+use serde_json::{Value, json};
+
+use crate::params::{MAX_TIME, MIN_TIME, Params};
+use crate::route::Answer;
+use crate::{Api, ApiError};
+
+const TSDB_LIMIT_MAX: usize = 10_000;
+
+impl Api {
+    /// The configuration in force.
+    pub(crate) async fn status_config(&self) -> Result<Answer, ApiError> {
+        Ok(Answer::json(&json!({ "yaml": self.deployment.config_yaml().await? })))
+    }
+
+    /// How the process was started.
+    pub(crate) fn status_flags(&self) -> Answer {
+        let flags: BTreeMap<String, String> = self.deployment.flags().into_iter().collect();
+        Answer::json(&json!(flags))
+    }
+
+    /// What was built. `goVersion` is there because clients expect the field.
+    pub(crate) fn status_buildinfo(&self) -> Answer {
+        let build = self.deployment.build_info();
+        Answer::json(&json!({
+            "version": build.version,
+            "revision": build.revision,
+            "branch": "",
+            "buildUser": "",
+            "buildDate": "",
+            "goVersion": "",
+            "application": "foxfire",
+        }))
+    }
+
+    /// Facts of the running process.
+    pub(crate) fn status_runtimeinfo(&self) -> Answer {
+        let info = self.deployment.runtime_info();
+        Answer::json(&json!({
+            "startTime": rfc3339::format(info.start_time),
+            "CWD": info.cwd,
+            "hostname": info.hostname,
+            "serverTime": rfc3339::format(self.clock.now_ms()),
+            "reloadConfigSuccess": info.reload_config_success,
+            "lastConfigTime": rfc3339::format(info.last_config_time),
+            "corruptionCount": 0,
+            "goroutineCount": 0,
+            "GOMAXPROCS": 0,
+            "GOMEMLIMIT": 0,
+            "GOGC": "",
+            "GODEBUG": "",
+            "storageRetention": info.storage_retention,
+        }))
+    }
+
+    /// Figures of the store.
+    pub(crate) async fn status_tsdb(&self, params: &Params) -> Result<Answer, ApiError> {
+        let limit = match params.value("limit") {
+            "" => 10,
+            text => match text.parse::<usize>() {
+                Ok(limit) if limit > TSDB_LIMIT_MAX => {
+                    return Err(ApiError::bad_data(format!("limit must not exceed {TSDB_LIMIT_MAX}")));
+                }
+                Ok(limit) if limit > 0 => limit,
+                _ => return Err(ApiError::bad_data("limit must be a positive number")),
+            },
+        };
+        let status = self.deployment.tsdb_status(limit).await?;
+        let top = |pairs: &[(String, u64)]| -> Vec<Value> {
+            pairs.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect()
+        };
+        Ok(Answer::json(&json!({
+            "headStats": {
+                "numSeries": status.head_series,
+                "numLabelPairs": status.head_label_pairs,
+                "chunkCount": status.head_chunks,
+                "minTime": status.head_min_time.unwrap_or(MAX_TIME),
+                "maxTime": status.head_max_time.unwrap_or(MIN_TIME),
+            },
+            "seriesCountByMetricName": top(&status.series_by_metric_name),
+            "labelValueCountByLabelName": top(&status.values_by_label_name),
+            "memoryInBytesByLabelName": top(&status.bytes_by_label_name),
+            "seriesCountByLabelValuePair": top(&status.series_by_label_pair),
+        })))
+    }
+
+    /// The live blocks.
+    pub(crate) async fn status_tsdb_blocks(&self) -> Result<Answer, ApiError> {
+        let blocks = self.deployment.blocks().await?;
+        let blocks: Vec<Value> = blocks
+            .iter()
+            .map(|block| {
+                json!({
+                    "ulid": block.id,
+                    "minTime": block.min_time,
+                    "maxTime": block.max_time,
+                    "stats": { "numSamples": block.samples, "numSeries": block.series },
+                    "compaction": { "level": block.level, "parents": block.parents },
+                    "version": 1,
+                })
+            })
+            .collect();
+        Ok(Answer::json(&json!({ "blocks": blocks })))
+    }
+}

@@ -1,0 +1,66 @@
+//! The control registers: which configuration is in force, which targets discovery found, what rule groups remember.
+//!
+//! ```text
+//!            publish_config                    current_config / config_at
+//! operator ──────────────────► config/<hash> ◄──────────────────────────── every function
+//!                              targets/<hash> ◄─ publish_targets ── discovery;   current_targets ── query
+//!                              alerts/<group> ◄─ store_group_state ── ruler;     group_state ── ruler, query
+//! ```
+//!
+//! A configuration and a target snapshot are immutable objects named by a hash of their content; a register (a row
+//! changed by compare-and-set) names the one in force. A task names the configuration that it was made under, so an
+//! invocation never mixes two (invariant S14).
+
+mod configuration;
+mod group_state;
+mod load;
+mod targets;
+
+use platform::PlatformError;
+
+pub use configuration::{ConfigCache, publish_config};
+pub use group_state::{GroupRegister, group_state, store_group_state};
+pub use load::{Loaded, RuleGroupOfFile, load_bundle, load_rule_file};
+pub use targets::{SnapshotRegister, current_targets, publish_targets};
+
+/// Why a register cannot be read or set.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// The store failed.
+    #[error(transparent)]
+    Platform(#[from] PlatformError),
+    /// What is stored is not what it should be.
+    #[error(transparent)]
+    Malformed(#[from] wire::WireError),
+    /// The configuration is refused; in Prometheus's words.
+    #[error("{0}")]
+    Config(String),
+    /// No configuration has been published.
+    #[error("no configuration has been loaded")]
+    NoConfig,
+    /// Somebody else changed the register again and again.
+    #[error("register {0} is contended")]
+    Contended(String),
+}
+
+impl ControlError {
+    /// What a task that met it should do.
+    #[must_use]
+    pub fn retry(&self) -> platform::Retry {
+        match self {
+            Self::Platform(error) => error.retry(),
+            Self::Contended(_) | Self::NoConfig => platform::Retry::Later,
+            Self::Malformed(_) | Self::Config(_) => platform::Retry::Never,
+        }
+    }
+}
+
+/// Partition of all control registers.
+const PARTITION: &str = "control";
+/// How often a lost compare-and-set is tried again.
+const CAS_ATTEMPTS_MAX: usize = 8;
+
+/// A name that depends on the content only, so that publishing the same again is a no-op.
+fn content_key(kind: &str, content: &[u8]) -> String {
+    format!("{kind}/{:032x}", xxhash_rust::xxh3::xxh3_128(content))
+}

@@ -1,0 +1,424 @@
+//! Binary operators of vectors. Source: `promql/engine.go:VectorBinop, VectorscalarBinop, VectorAnd, VectorOr,
+//! VectorUnless`.
+//!
+//! Which series meet is decided once, by signature; then columns are combined. Conflicts (two series where one is
+//! needed) are looked for only in signatures that have several series, and reported for the earliest step, as
+//! stepwise evaluation would.
+
+use std::ops::Range;
+
+use model::Labels;
+use model::labels::METRIC_NAME;
+
+use crate::eval::column::{ABSENT, Column, Steps, Vector, VectorSeries};
+use crate::eval::index::LabelIndex;
+use crate::eval::math::{arithmetic, compare};
+use crate::eval::{Evaluator, METADATA_LABELS};
+use crate::parser::ast::{BinaryOp, Cardinality, VectorMatching};
+use crate::plan::is_comparison;
+use crate::plan::node::{VectorScalar, VectorVector};
+use crate::query::QueryError;
+
+/// The series of two vectors by signature, the labels that have to be equal for them to meet.
+struct Meeting {
+    signatures: Vec<Labels>,
+    /// For each signature, the series of either side.
+    left: Vec<Vec<usize>>,
+    right: Vec<Vec<usize>>,
+}
+
+/// A binary operation between two vectors, the side that may have several series for one of the other on the left.
+struct Operation<'a> {
+    op: BinaryOp,
+    return_bool: bool,
+    matching: &'a VectorMatching,
+    many: &'a Vector,
+    one: &'a Vector,
+    /// What stands in for a missing sample of the one side.
+    fill_one: Option<f64>,
+    /// What stands in for a missing sample of the many side.
+    fill_many: Option<f64>,
+    /// Whether the sides are exchanged.
+    swapped: bool,
+    drop_name_now: bool,
+}
+
+/// One result: which series it is of, and its values.
+struct Pair {
+    labels: Labels,
+    /// The series of the many side; `None` where it is filled in.
+    many: Option<usize>,
+    /// The series of the one side; `None` where it is filled in.
+    one: Option<usize>,
+    column: Column,
+}
+
+/// The earliest conflict.
+#[derive(Default)]
+struct Conflict(Option<(usize, usize, String)>);
+
+impl Conflict {
+    fn offer(&mut self, step: usize, rank: usize, message: impl FnOnce() -> String) {
+        if self.0.as_ref().is_none_or(|(known_step, known_rank, _)| (step, rank) < (*known_step, *known_rank))
+        {
+            self.0 = Some((step, rank, message()));
+        }
+    }
+
+    fn into_result(self) -> Result<(), QueryError> {
+        self.0.map_or(Ok(()), |(_, _, message)| Err(QueryError::Execution(message)))
+    }
+}
+
+/// Which steps have a value in any of several columns.
+struct Presence {
+    first: usize,
+    present: Vec<bool>,
+}
+
+impl Presence {
+    fn of(vector: &Vector, members: &[usize]) -> Self {
+        let range = super::aggregate::range_of(vector, members);
+        let mut present = vec![false; range.len()];
+        for (step, _) in
+            members.iter().filter_map(|at| vector.get(*at)).flat_map(|series| series.column.iter())
+        {
+            if let Some(present) = present.get_mut(step - range.start) {
+                *present = true;
+            }
+        }
+        Self { first: range.start, present }
+    }
+
+    fn at(&self, step: usize) -> bool {
+        step.checked_sub(self.first).and_then(|at| self.present.get(at)).copied().unwrap_or(false)
+    }
+
+    fn range(&self) -> Range<usize> {
+        self.first..self.first + self.present.len()
+    }
+}
+
+impl Evaluator<'_> {
+    /// `vector op scalar`, `scalar op vector`
+    pub(super) fn vector_scalar(&mut self, node: &VectorScalar, steps: Steps) -> Result<Vector, QueryError> {
+        let before = self.limits.held();
+        let mut vector = self.vector(&node.vector, steps)?;
+        let scalar = self.scalar(&node.scalar, steps)?;
+        let (op, inputs) = (node.op, vector.len() + 1);
+        if let Some(operator) = trim_operator(op) {
+            if !vector.is_empty() {
+                self.annotations.incompatible_types("float", operator, "float", node.span);
+            }
+            return self.finish(before, inputs, Vector::new(), steps);
+        }
+        let comparison = is_comparison(op);
+        for series in &mut vector {
+            series.column.update(|step, value| {
+                let number = scalar.at(step);
+                let (a, b) = if node.scalar_is_left { (number, value) } else { (value, number) };
+                match (comparison, node.return_bool) {
+                    (false, _) => arithmetic(op, a, b),
+                    (true, true) => f64::from(u8::from(compare(op, a, b))),
+                    (true, false) if compare(op, a, b) => value,
+                    (true, false) => ABSENT,
+                }
+            });
+            if !comparison || node.return_bool {
+                self.drop_name(series);
+            }
+        }
+        self.finish(before, inputs, vector, steps)
+    }
+
+    /// `vector op vector`
+    pub(super) fn vector_vector(&mut self, node: &VectorVector, steps: Steps) -> Result<Vector, QueryError> {
+        let before = self.limits.held();
+        let lhs = self.vector(&node.lhs, steps)?;
+        let rhs = self.vector(&node.rhs, steps)?;
+        let inputs = lhs.len() + rhs.len();
+        self.limits.work(lhs.iter().chain(&rhs).map(|series| series.column.range().len()).sum())?;
+        if matches!(node.op, BinaryOp::And | BinaryOp::Or | BinaryOp::Unless) {
+            let output = set_operation(node.op, lhs, rhs, &node.matching);
+            return self.finish(before, inputs, output, steps);
+        }
+        let swapped = node.matching.cardinality == Cardinality::OneToMany;
+        let (many, one) = if swapped { (&rhs, &lhs) } else { (&lhs, &rhs) };
+        let operation = Operation {
+            op: node.op,
+            return_bool: node.return_bool,
+            matching: &node.matching,
+            many,
+            one,
+            // Not exchanged with the sides, as in Prometheus.
+            fill_one: node.matching.fill_right,
+            fill_many: node.matching.fill_left,
+            swapped,
+            drop_name_now: node.return_bool && !self.delayed_name_removal,
+        };
+        let (pairs, any_met) = operation.run()?;
+        if let (Some(operator), true) = (trim_operator(node.op), any_met) {
+            self.annotations.incompatible_types("float", operator, "float", node.span);
+        }
+        let drop_name = node.return_bool;
+        let output = pairs.into_iter().map(|pair| VectorSeries {
+            labels: pair.labels,
+            drop_name,
+            column: pair.column,
+        });
+        let output = output.collect();
+        self.finish(before, inputs, output, steps)
+    }
+}
+
+impl Meeting {
+    fn new(left: &Vector, right: &Vector, matching: &VectorMatching) -> Self {
+        let mut index = LabelIndex::default();
+        let mut meeting = Self { signatures: Vec::new(), left: Vec::new(), right: Vec::new() };
+        for (is_left, vector) in [(true, left), (false, right)] {
+            for (at, series) in vector.iter().enumerate() {
+                let signature = signature(&series.labels, matching);
+                let number = index.number(&signature);
+                if number == meeting.signatures.len() {
+                    meeting.signatures.push(signature);
+                    meeting.left.push(Vec::new());
+                    meeting.right.push(Vec::new());
+                }
+                let side = if is_left { &mut meeting.left } else { &mut meeting.right };
+                if let Some(members) = side.get_mut(number) {
+                    members.push(at);
+                }
+            }
+        }
+        meeting
+    }
+}
+
+impl Operation<'_> {
+    /// The results, and whether any samples met at all.
+    fn run(&self) -> Result<(Vec<Pair>, bool), QueryError> {
+        let meeting = Meeting::new(self.many, self.one, self.matching);
+        let mut conflict = Conflict::default();
+        let mut pairs = Vec::new();
+        for ((signature, many), one) in meeting.signatures.iter().zip(&meeting.left).zip(&meeting.right) {
+            self.find_duplicates(signature, one, &mut conflict);
+            let first = pairs.len();
+            self.pair_up(signature, many, one, &mut pairs);
+            self.find_ambiguities(many, one, pairs.get(first..).unwrap_or_default(), &mut conflict);
+        }
+        conflict.into_result()?;
+        let any_met = !pairs.is_empty();
+        if trim_operator(self.op).is_some() {
+            pairs.clear();
+        }
+        Ok((pairs, any_met))
+    }
+
+    /// Combines the series of one signature.
+    fn pair_up(&self, signature: &Labels, many: &[usize], one: &[usize], pairs: &mut Vec<Pair>) {
+        let mut push = |labels: Labels, many: Option<usize>, one: Option<usize>, column: Column| {
+            if !column.range().is_empty() {
+                pairs.push(Pair { labels, many, one, column });
+            }
+        };
+        let of_one = (self.fill_one.is_some() || one.len() > 1).then(|| Presence::of(self.one, one));
+        for (many_at, left) in many.iter().filter_map(|at| Some((*at, self.many.get(*at)?))) {
+            for (one_at, right) in one.iter().filter_map(|at| Some((*at, self.one.get(*at)?))) {
+                let column = left.column.zip(&right.column, |a, b| self.value(a, b));
+                if !column.range().is_empty() {
+                    push(self.labels(&left.labels, &right.labels), Some(many_at), Some(one_at), column);
+                }
+            }
+            if let (Some(fill), Some(of_one)) = (self.fill_one, &of_one) {
+                let mut column = left.column.clone();
+                column.update(|step, a| if of_one.at(step) { ABSENT } else { self.value(a, fill) });
+                push(self.labels(&left.labels, signature), Some(many_at), None, column);
+            }
+        }
+        if let Some(fill) = self.fill_many {
+            let of_many = Presence::of(self.many, many);
+            for (one_at, right) in one.iter().filter_map(|at| Some((*at, self.one.get(*at)?))) {
+                let mut column = right.column.clone();
+                column.update(|step, b| if of_many.at(step) { ABSENT } else { self.value(fill, b) });
+                push(self.labels(signature, &right.labels), None, Some(one_at), column);
+            }
+        }
+    }
+
+    /// The result for a sample of the many side and one of the one side.
+    fn value(&self, many: f64, one: f64) -> f64 {
+        let (a, b) = if self.swapped { (one, many) } else { (many, one) };
+        if !is_comparison(self.op) {
+            return arithmetic(self.op, a, b);
+        }
+        match (compare(self.op, a, b), self.return_bool) {
+            (holds, true) => f64::from(u8::from(holds)),
+            (true, false) => a,
+            (false, false) => ABSENT,
+        }
+    }
+
+    fn labels(&self, many: &Labels, one: &Labels) -> Labels {
+        let drop_metadata = self.drop_name_now || changes_meaning(self.op);
+        let listed = |name: &str| self.matching.labels.iter().any(|label| label == name);
+        let one_to_one = self.matching.cardinality == Cardinality::OneToOne;
+        let kept = many.filtered(|name| {
+            !(drop_metadata && METADATA_LABELS.contains(&name))
+                && (!one_to_one || listed(name) == self.matching.on)
+        });
+        if self.matching.include.is_empty() {
+            return kept;
+        }
+        let mut builder = kept.to_builder();
+        for name in &self.matching.include {
+            builder.set(name.as_str(), one.value(name));
+        }
+        builder.build()
+    }
+
+    /// Two samples of the one side that cannot be told apart.
+    fn find_duplicates(&self, signature: &Labels, one: &[usize], conflict: &mut Conflict) {
+        if one.len() < 2 {
+            return;
+        }
+        let filled = self.fill_one.is_some() || self.fill_many.is_some();
+        let everyone: Vec<usize> = (0..self.many.len()).collect();
+        let any_many = (!filled).then(|| Presence::of(self.many, &everyone));
+        for step in super::aggregate::range_of(self.one, one) {
+            let mut present = one.iter().filter_map(|at| {
+                let series = self.one.get(*at)?;
+                series.column.get(step).map(|_| (*at, series))
+            });
+            let (Some((_, first)), Some((rank, second))) = (present.next(), present.next()) else { continue };
+            if any_many.as_ref().is_some_and(|any_many| !any_many.at(step)) {
+                continue;
+            }
+            conflict.offer(step, rank, || {
+                let side = if self.swapped { "left" } else { "right" };
+                let (mut a, mut b) = (first.labels.to_string(), second.labels.to_string());
+                if a > b {
+                    std::mem::swap(&mut a, &mut b);
+                }
+                format!(
+                    "found duplicate series for the match group {signature} on the {side} hand-side of the operation: \
+                     [{a}, {b}];many-to-many matching not allowed: matching labels must be unique on one side"
+                )
+            });
+            return;
+        }
+    }
+
+    /// Two samples of the many side that give one result.
+    fn find_ambiguities(&self, many: &[usize], one: &[usize], pairs: &[Pair], conflict: &mut Conflict) {
+        if many.len() < 2 {
+            return;
+        }
+        // After duplicates of the one side at the same step.
+        let rank = self.one.len();
+        let of_one = Presence::of(self.one, one);
+        let meets = |at: usize, step: usize| {
+            let present = self.many.get(at).is_some_and(|series| series.column.get(step).is_some());
+            present && (self.fill_one.is_some() || of_one.at(step))
+        };
+        if self.matching.cardinality == Cardinality::OneToOne {
+            let range = if self.fill_one.is_some() {
+                super::aggregate::range_of(self.many, many)
+            } else {
+                of_one.range()
+            };
+            for step in range {
+                if many.iter().filter(|at| meets(**at, step)).nth(1).is_some() {
+                    conflict.offer(step, rank, || {
+                        let message = "multiple matches for labels: many-to-one matching must be explicit \
+                                       (group_left/group_right)";
+                        message.to_owned()
+                    });
+                    return;
+                }
+            }
+            return;
+        }
+        let mut index = LabelIndex::default();
+        let mut same: Vec<Vec<&Pair>> = Vec::new();
+        for pair in pairs {
+            let number = index.number(&pair.labels);
+            match same.get_mut(number) {
+                Some(pairs) => pairs.push(pair),
+                None => same.push(vec![pair]),
+            }
+        }
+        let at_step = |pair: &Pair, step: usize| {
+            let has = |vector: &Vector, at: usize| {
+                vector.get(at).is_some_and(|series| series.column.get(step).is_some())
+            };
+            match (pair.many, pair.one) {
+                (Some(many), Some(one)) => has(self.many, many) && has(self.one, one),
+                (Some(many), None) => has(self.many, many) && !of_one.at(step),
+                (None, _) => false,
+            }
+        };
+        for pairs in same.iter().filter(|pairs| pairs.len() > 1) {
+            let end = pairs.iter().map(|pair| pair.column.range().end).max().unwrap_or(0);
+            let start = pairs.iter().map(|pair| pair.column.range().start).min().unwrap_or(0);
+            let clash =
+                (start..end).find(|step| pairs.iter().filter(|pair| at_step(pair, *step)).nth(1).is_some());
+            if let Some(step) = clash {
+                conflict.offer(step, rank, || {
+                    "multiple matches for labels: grouping labels must ensure unique matches".to_owned()
+                });
+            }
+        }
+    }
+}
+
+fn set_operation(op: BinaryOp, mut lhs: Vector, mut rhs: Vector, matching: &VectorMatching) -> Vector {
+    let meeting = Meeting::new(&lhs, &rhs, matching);
+    let (sources, others, targets) = match op {
+        BinaryOp::Or => (&lhs, &meeting.left, &meeting.right),
+        _ => (&rhs, &meeting.right, &meeting.left),
+    };
+    let keep_present = op == BinaryOp::And;
+    let masks: Vec<(Presence, &Vec<usize>)> = others
+        .iter()
+        .zip(targets)
+        .map(|(others, targets)| (Presence::of(sources, others), targets))
+        .collect();
+    let filtered = if op == BinaryOp::Or { &mut rhs } else { &mut lhs };
+    for (mask, targets) in masks {
+        for target in targets {
+            if let Some(series) = filtered.get_mut(*target) {
+                series
+                    .column
+                    .update(|step, value| if mask.at(step) == keep_present { value } else { ABSENT });
+            }
+        }
+    }
+    if op == BinaryOp::Or {
+        lhs.append(&mut rhs);
+    }
+    lhs
+}
+
+fn signature(labels: &Labels, matching: &VectorMatching) -> Labels {
+    let listed = |name: &str| matching.labels.iter().any(|label| label == name);
+    if matching.on {
+        labels.filtered(listed)
+    } else {
+        labels.filtered(|name| name != METRIC_NAME && !listed(name))
+    }
+}
+
+/// Whether the result is no longer what the metric's name says.
+fn changes_meaning(op: BinaryOp) -> bool {
+    use BinaryOp as Op;
+    matches!(op, Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Pow | Op::Mod | Op::Atan2)
+}
+
+/// Operators that are defined for native histograms only.
+fn trim_operator(op: BinaryOp) -> Option<&'static str> {
+    match op {
+        BinaryOp::TrimUpper => Some("</"),
+        BinaryOp::TrimLower => Some(">/"),
+        _ => None,
+    }
+}

@@ -1,0 +1,126 @@
+//! What a body consists of.
+
+use std::borrow::Cow;
+
+/// The type that a `# TYPE` line gives a metric family.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum MetricType {
+    /// `untyped`, or no type at all.
+    #[default]
+    Unknown,
+    /// `counter`
+    Counter,
+    /// `gauge`
+    Gauge,
+    /// `histogram`
+    Histogram,
+    /// `summary`
+    Summary,
+}
+
+impl MetricType {
+    /// The type that `word` names in the text format.
+    #[must_use]
+    pub fn from_word(word: &[u8]) -> Option<Self> {
+        match word {
+            b"counter" => Some(Self::Counter),
+            b"gauge" => Some(Self::Gauge),
+            b"histogram" => Some(Self::Histogram),
+            b"summary" => Some(Self::Summary),
+            b"untyped" => Some(Self::Unknown),
+            _ => None,
+        }
+    }
+
+    /// The type's name in Prometheus's metadata API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+            Self::Summary => "summary",
+        }
+    }
+}
+
+/// One line of a body.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Event<'a> {
+    /// `# HELP metric text`
+    Help {
+        /// The metric family, without quotes but with escapes as written.
+        metric: &'a [u8],
+        /// The text with escapes as written; see [`Event::unescape_help`].
+        text: &'a str,
+    },
+    /// `# TYPE metric kind`
+    Type {
+        /// The metric family, without quotes but with escapes as written.
+        metric: &'a [u8],
+        /// Its type.
+        kind: MetricType,
+    },
+    /// Any other line that starts with `#`, from the `#` on.
+    Comment(&'a [u8]),
+    /// A sample.
+    Series(Series<'a>),
+}
+
+impl Event<'_> {
+    /// A help text with `\\` and `\n` replaced.
+    #[must_use]
+    pub fn unescape_help(text: &str) -> Cow<'_, str> {
+        if !text.contains('\\') {
+            return Cow::Borrowed(text);
+        }
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('\\') {
+            out.push_str(before);
+            rest = match after.as_bytes().first() {
+                Some(b'\\') => {
+                    out.push('\\');
+                    &after[1..]
+                }
+                Some(b'n') => {
+                    out.push('\n');
+                    &after[1..]
+                }
+                _ => {
+                    out.push('\\');
+                    after
+                }
+            };
+        }
+        out.push_str(rest);
+        Cow::Owned(out)
+    }
+}
+
+/// A sample: a series as the body spells it, and its value.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Series<'a> {
+    /// The series as written: `name{label="value"}`, from the start of its line to the closing brace. Together with
+    /// [`Series::label_kind`] it decides the labels, so the two are what a cache of labels is keyed by.
+    pub text: &'a [u8],
+    /// The value; NaN has Prometheus's bits.
+    pub value: f64,
+    /// The timestamp where one is written, ms since the epoch.
+    pub timestamp: Option<i64>,
+    /// The type of the last `# TYPE` line before the sample, whatever metric that names.
+    pub kind: MetricType,
+}
+
+impl Series<'_> {
+    /// That part of [`Series::kind`] which decides labels: Prometheus writes `le` of histograms and `quantile` of
+    /// summaries anew (`1` becomes `1.0`); every other type counts as unknown.
+    #[must_use]
+    pub fn label_kind(&self) -> MetricType {
+        match self.kind {
+            MetricType::Histogram | MetricType::Summary => self.kind,
+            MetricType::Unknown | MetricType::Counter | MetricType::Gauge => MetricType::Unknown,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Writing a segment: layouts, then a bulky payload, then the row, whose creation is what counts.
+//!
+//! ```text
+//! too late? ─► layout/… (create if absent) ─► wal/… payload if large ─► row: create if absent ─► too late by now?
+//! ```
+//!
+//! - P1, P2: the row is named by its cause, (tick, shard), and created only if absent. Whoever is first wins.
+//! - P3: [`Store::append`] returns only when the row is durable; then the caller may acknowledge its message.
+//! - P12: what was not durable by the late bound counts as missed, though it may turn up in blocks. The compactor
+//!   waits longer than that bound, so what was in time is never passed by the watermark.
+
+use std::sync::PoisonError;
+
+use bytes::Bytes;
+use platform::RowPut;
+use storage::Scrape;
+
+use crate::error::TsdbError;
+use crate::keys::{Day, SegmentKey, Shard};
+use crate::segment_row::{Payload, SegmentRow};
+use crate::store::Store;
+use crate::together::{Work, together};
+use crate::wal::{self, LayoutId, SegmentSummary};
+
+/// More known layouts than this are forgotten; storing one again is a no-op.
+const LAYOUTS_KNOWN_MAX: usize = 100_000;
+
+/// What became of a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It is durable as given. What is in it.
+    Written(SegmentSummary),
+    /// Another attempt of the same tick and shard was first, and is durable: these scrapes are not stored.
+    AlreadyThere,
+    /// Too late to be certainly compacted: to be recorded as missed.
+    TooLate,
+}
+
+impl Store {
+    /// Makes `scrapes` durable as the segment of `shard` at `tick`, ms.
+    ///
+    /// # Errors
+    /// [`TsdbError`]; where its retry is `Later` or `Ambiguous`, the same call may be made again.
+    pub async fn append(&self, tick: i64, shard: Shard, scrapes: &[Scrape]) -> Result<Appended, TsdbError> {
+        let key = SegmentKey { tick, shard };
+        let row_key = self.keys.segment(&key)?;
+        if self.is_late(tick) {
+            return Ok(Appended::TooLate);
+        }
+        if tick > self.ports.now().saturating_add(self.settings.late_bound_ms) {
+            return Err(TsdbError::Invalid(format!("tick {tick}: it lies in the future")));
+        }
+        let encoded = {
+            let mut layouts = self.layouts.lock().unwrap_or_else(PoisonError::into_inner);
+            wal::encode(scrapes, &mut layouts)
+        };
+        self.store_layouts(Day::of(tick), encoded.layouts).await?;
+        let payload = self.store_payload(&key, encoded.payload, &encoded.summary).await?;
+        let row = SegmentRow::new(key, &encoded.summary, payload);
+        let expires_at_s = self.ports.now().saturating_add(self.settings.wal_expiry_ms) / 1000;
+        let value = row.encode();
+        // Repeating an attempt of unknown outcome is safe: the row is created once, and then names its winner.
+        let create = || self.ports.rows.create(&row_key, value.clone(), Some(expires_at_s));
+        let put = self.ports.retrying(create).await?;
+        if self.is_late(tick) {
+            return Ok(Appended::TooLate);
+        }
+        match put {
+            RowPut::Created => Ok(Appended::Written(encoded.summary)),
+            RowPut::Exists(there) => {
+                let there = SegmentRow::decode(&there.key.sort, &there.value)?;
+                let ours = there.checksum == row.checksum && there.samples == row.samples;
+                Ok(if ours { Appended::Written(encoded.summary) } else { Appended::AlreadyThere })
+            }
+        }
+    }
+
+    /// Whether it is too late to make a segment of `tick`, ms, durable: [`Store::append`] would refuse it (P12).
+    #[must_use]
+    pub fn is_late(&self, tick: i64) -> bool {
+        self.ports.now().saturating_sub(tick) > self.settings.late_bound_ms
+    }
+
+    async fn store_layouts(&self, day: Day, layouts: Vec<(LayoutId, Bytes)>) -> Result<(), TsdbError> {
+        let unknown: Vec<(LayoutId, Bytes)> = {
+            let mut stored = self.layouts_stored.lock().unwrap_or_else(PoisonError::into_inner);
+            if stored.len() > LAYOUTS_KNOWN_MAX {
+                stored.clear();
+            }
+            layouts.into_iter().filter(|(id, _)| !stored.contains(&(day, *id))).collect()
+        };
+        let mut works: Vec<Work<'_, ()>> = Vec::with_capacity(unknown.len());
+        for (id, encoded) in unknown {
+            works.push(Box::pin(self.store_layout(day, id, encoded)));
+        }
+        together(works, self.settings.concurrency).await.map(|_| ())
+    }
+
+    async fn store_layout(&self, day: Day, id: LayoutId, encoded: Bytes) -> Result<(), TsdbError> {
+        self.ports.create_object(&self.keys.layout(day, id), &encoded).await?;
+        self.layouts_stored.lock().unwrap_or_else(PoisonError::into_inner).insert((day, id));
+        Ok(())
+    }
+
+    async fn store_payload(
+        &self,
+        key: &SegmentKey,
+        payload: Bytes,
+        summary: &SegmentSummary,
+    ) -> Result<Payload, TsdbError> {
+        if payload.len() <= self.settings.inline_bytes_max {
+            return Ok(Payload::Inline(payload));
+        }
+        let attempt = self.ports.unique_id();
+        self.ports.create_object(&self.keys.payload(key, &attempt), &payload).await?;
+        Ok(Payload::Object { attempt, len: payload.len() as u64, layouts: summary.layouts.clone() })
+    }
+}

@@ -1,0 +1,53 @@
+//! Targets that misbehave cost their own samples only.
+
+use std::time::Duration;
+
+use e2e::{BadTarget, Foxfire, NodeExporter, eventually, start_bad_target};
+
+#[test]
+fn a_bad_target_costs_only_its_own_samples_and_says_why() {
+    let good = NodeExporter::start();
+    let hangs = start_bad_target(BadTarget::Hangs);
+    let fails = start_bad_target(BadTarget::Fails);
+    let garbage = start_bad_target(BadTarget::Garbage);
+    let huge = start_bad_target(BadTarget::Huge);
+    let refused = format!("127.0.0.1:{}", e2e::free_port());
+    let config = format!(
+        "global: {{scrape_interval: 3s, scrape_timeout: 2s}}\n\
+         scrape_configs:\n\
+         - {{job_name: good, static_configs: [{{targets: ['{}']}}]}}\n\
+         - {{job_name: bad, static_configs: [{{targets: ['{hangs}', '{fails}', '{garbage}', '{huge}', '{refused}']}}]}}\n",
+        good.address
+    );
+    let foxfire = Foxfire::start(&config, &[], &[]);
+    eventually("all six targets scraped", Duration::from_secs(30), || {
+        let up = foxfire.query("up", None).len();
+        if up == 6 { Ok(()) } else { Err(format!("{up} targets")) }
+    });
+    // Two more intervals, so that a bad neighbour has had its chance to do harm.
+    std::thread::sleep(Duration::from_secs(7));
+
+    let bad = foxfire.query("up{job=\"bad\"} == 0", None);
+    assert_eq!(bad.len(), 5, "{bad:?}");
+    let good_scrapes = foxfire
+        .query("count_over_time(up{job=\"good\"}[6s]) + (min_over_time(up{job=\"good\"}[6s]) - 1)", None);
+    assert_eq!(good_scrapes[0]["value"][1], "2", "the good target has lost scrapes: {good_scrapes:?}");
+    let foreign = foxfire.query("count({job=\"bad\", __name__!~\"up|scrape_.*\"})", None);
+    assert!(foreign.is_empty(), "a failed scrape must leave no samples: {foreign:?}");
+
+    let targets = foxfire.data("/api/v1/targets?state=active");
+    let last_error = |address: &str| {
+        let target = targets["activeTargets"].as_array().unwrap().iter();
+        let mut target = target.filter(|target| target["labels"]["instance"] == *address);
+        let target = target.next().unwrap_or_else(|| panic!("{address} is not a target: {targets}"));
+        assert_eq!(target["health"], "down", "{target}");
+        target["lastError"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(last_error(&hangs), format!("Get \"http://{hangs}/metrics\": context deadline exceeded"));
+    assert_eq!(last_error(&fails), "server returned HTTP status 500 Internal Server Error");
+    assert!(last_error(&garbage).contains("expected"), "{}", last_error(&garbage));
+    assert_eq!(last_error(&huge), "body size limit exceeded");
+    let refusal =
+        format!("Get \"http://{refused}/metrics\": dial tcp {refused}: connect: connection refused");
+    assert_eq!(last_error(&refused), refusal);
+}

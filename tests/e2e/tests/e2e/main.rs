@@ -1,0 +1,11 @@
+//! The whole product beside real peers. One binary: the tests share the machine and what they install.
+
+#![allow(clippy::disallowed_methods, reason = "these tests drive real processes in real time")]
+
+mod alerting;
+mod bad_targets;
+mod crash;
+mod errors;
+mod lifecycle;
+mod node_exporters;
+mod self_scrape;
