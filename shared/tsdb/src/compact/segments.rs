@@ -16,7 +16,7 @@ use super::{Compacted, added};
 use crate::block::compare;
 use crate::error::TsdbError;
 use crate::head::{Commit, Committed};
-use crate::keys::{DAY_MS, SegmentKey};
+use crate::keys::{HOUR_MS, SegmentKey};
 use crate::replay::{Replay, Rules};
 use crate::segment_row::SegmentRow;
 use crate::segments::Keep;
@@ -99,7 +99,7 @@ impl Store {
         if committed.version > 0 {
             return committed.head.watermark;
         }
-        now.saturating_sub(self.settings.wal_expiry_ms).saturating_sub(DAY_MS).max(0)
+        now.saturating_sub(self.settings.wal_expiry_ms).saturating_sub(HOUR_MS).max(0)
     }
 
     /// What follows a manifest, so far without a change.

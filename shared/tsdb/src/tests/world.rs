@@ -147,9 +147,10 @@ impl World {
             let mut state = self.state();
             state.effects += 1;
             let now = state.effects;
-            let (due, later) = std::mem::take(&mut state.late).into_iter().partition(|(at, _)| *at <= now);
+            let all = std::mem::take(&mut state.late);
+            let (due, later): (Vec<_>, Vec<_>) = all.into_iter().partition(|(at, _)| *at <= now);
             state.late = later;
-            for (_, apply) in Vec::<(u64, Apply)>::from(due) {
+            for (_, apply) in due {
                 apply(&mut state);
             }
             let fate = state.fates.get(&now).copied();
