@@ -69,7 +69,7 @@ fn compare_with_duckdb(foxfire: &Foxfire) {
     let end = end.unwrap() - 1;
     let data = foxfire.folder.path().join("data");
     for metric in ["node_cpu_seconds_total", "node_memory_MemFree_bytes", "up", "scrape_duration_seconds"] {
-        let printed = duckdb(READ_BLOCKS, &[&data.to_string_lossy(), metric, &end.to_string()]);
+        let printed = duckdb(READ_BLOCKS, &[&data.to_string_lossy(), metric, &end.to_string(), VIEWS]);
         let by_sql: BTreeMap<String, Vec<(i64, u64)>> = read_series(&serde_json::from_str(&printed).unwrap());
         let result = foxfire.query(&format!("{metric}[1h]"), Some(end as f64 / 1000.0));
         let by_api: BTreeMap<String, Vec<(i64, u64)>> = result.iter().map(read_matrix_series).collect();
@@ -81,11 +81,13 @@ fn compare_with_duckdb(foxfire: &Foxfire) {
     }
 }
 
+const VIEWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/views.sql");
+
 const READ_BLOCKS: &str = r"
 import sys, json, duckdb
 data, metric, end = sys.argv[1], sys.argv[2], int(sys.argv[3])
 db = duckdb.connect()
-view = open(sys.argv[4]).read().replace('DATA', data)
+view = open(sys.argv[4]).read().replace("'data/", "'" + data + '/')
 db.execute(view)
 rows = db.execute('select labels, ts, value from samples where metric = ? and ts <= ? order by ts', [metric, end])
 series = {}
