@@ -122,7 +122,8 @@ fn parse_duration_ms(text: &str) -> Result<i64, String> {
         }
         return Ok((seconds * 1000.0) as i64);
     }
-    let parsed = duration::parse(text).map_err(|_| format!("cannot parse {} to a valid duration", quoted()))?;
+    let parsed =
+        duration::parse(text).map_err(|_| format!("cannot parse {} to a valid duration", quoted()))?;
     Ok(i64::try_from(parsed.as_millis()).unwrap_or(i64::MAX))
 }
 

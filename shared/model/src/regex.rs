@@ -91,12 +91,46 @@ impl AnchoredRegex {
     }
 }
 
-/// Compiles `pattern` as Go's `regexp.Compile` does: not anchored, `.` not matching newline.
-///
-/// # Errors
-/// Where it is not a regular expression of Go's dialect or would need too much memory.
-pub fn unanchored(pattern: &str) -> Result<Regex, RegexError> {
-    compile(pattern, &dialect::translate(pattern)?)
+/// A compiled regular expression that may match anywhere, `.` not matching newline: Go's `regexp.Compile`.
+#[derive(Clone, Debug)]
+pub struct SearchRegex {
+    regex: Regex,
+}
+
+impl SearchRegex {
+    /// Compiles `pattern`.
+    ///
+    /// # Errors
+    /// As [`AnchoredRegex::new`].
+    pub fn new(pattern: &str) -> Result<Self, RegexError> {
+        let translated = dialect::translate(pattern)?;
+        Ok(Self { regex: compile(pattern, &translated)? })
+    }
+
+    /// Whether some part of `text` matches.
+    #[must_use]
+    pub fn is_match(&self, text: &str) -> bool {
+        self.regex.is_match(text)
+    }
+
+    /// `text` with each match replaced by `template`, as Go's `Regexp.ReplaceAllString` does. Replacing ends with the
+    /// match that makes the result longer than `bytes_max`.
+    #[must_use]
+    pub fn replace_all(&self, text: &str, template: &str, bytes_max: usize) -> String {
+        let mut out = String::new();
+        let mut rest_from = 0;
+        for captures in self.regex.captures_iter(text) {
+            let Some(whole) = captures.get(0) else { continue };
+            out.push_str(text.get(rest_from..whole.start()).unwrap_or(""));
+            out.push_str(&expand::expand(&captures, template));
+            rest_from = whole.end();
+            if out.len() > bytes_max {
+                break;
+            }
+        }
+        out.push_str(text.get(rest_from..).unwrap_or(""));
+        out
+    }
 }
 
 fn compile(pattern: &str, translated: &str) -> Result<Regex, RegexError> {

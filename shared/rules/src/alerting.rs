@@ -1,11 +1,13 @@
 //! Alerting rules: the life of alerts. Source: `AlertingRule.Eval` of Prometheus.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use config::AlertingRule;
 use model::labels::METRIC_NAME;
 use model::{Labels, TimestampMs};
+use promql::{Features, parser};
 use storage::Queryable;
 use wire::{ActiveAlert, Alert, AlertPhase, AlertState, WireLabels};
 
@@ -110,10 +112,18 @@ pub(crate) fn alerts_sent_at(
     .collect()
 }
 
-/// Where the expression of an alert can be seen: `<external URL>/graph?g0.expr=…&g0.tab=1`.
+/// Where the expression of an alert can be seen: `<external URL>/graph?g0.expr=…&g0.tab=1`, the expression as PromQL's
+/// printer writes it.
 #[must_use]
 pub fn generator_url(external_url: &str, expr: &str) -> String {
-    format!("{external_url}{}", crate::template::table_link(expr))
+    let any = Features {
+        experimental_functions: true,
+        extended_range_selectors: true,
+        binop_fill_modifiers: true,
+        delayed_name_removal: false,
+    };
+    let printed = parser::parse(expr, &any).map(|expr| expr.to_string());
+    format!("{external_url}{}", crate::template::table_link(printed.as_deref().unwrap_or(expr)))
 }
 
 /// A new alert for each sample of the expression, by its labels.
@@ -133,7 +143,7 @@ async fn holding_alerts(
     for sample in samples {
         let data = Value::from(AlertData {
             labels: label_map(&sample.labels),
-            external_labels: external_labels.clone(),
+            external_labels: Arc::clone(&external_labels),
             external_url: context.external_url.to_owned(),
             value: sample.value,
         });

@@ -186,10 +186,7 @@ impl Evaluation<'_> {
                 state.last_written = self.instant.at_ms;
                 error
             }
-            Err(error) => {
-                tracing::warn!(group = %self.group.name, source = %source, %error, "Evaluating rule failed");
-                Some(error)
-            }
+            Err(error) => Some(error),
         };
         state
     }

@@ -98,3 +98,11 @@ async fn a_read_only_directory_denies_with_the_systems_words() {
     let denied = objects.create("a", Bytes::new()).await.unwrap_err();
     assert_eq!(denied.to_string(), "create a was denied: permission denied");
 }
+
+#[test]
+fn no_two_creations_have_one_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let objects = open(directory.path());
+    let stamps: BTreeSet<SystemTime> = (0..10_000).map(|_| objects.store.stamp()).collect();
+    assert_eq!(stamps.len(), 10_000, "also within a microsecond, and while the clock stands or goes back");
+}

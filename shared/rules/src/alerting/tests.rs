@@ -364,3 +364,12 @@ fn the_state_of_a_rule_is_that_of_its_furthest_alert() {
     }
     assert_eq!(RuleState::default().alerting_state(), "unknown");
 }
+
+#[test]
+fn a_generator_url_has_the_printed_expression() {
+    assert_eq!(
+        generator_url("http://x", "sum( rate(a[5m]) )by(b)>0"),
+        "http://x/graph?g0.expr=sum+by+%28b%29+%28rate%28a%5B5m%5D%29%29+%3E+0&g0.tab=1"
+    );
+    assert_eq!(generator_url("", "not promql ("), "/graph?g0.expr=not+promql+%28&g0.tab=1");
+}

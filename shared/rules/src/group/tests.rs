@@ -209,3 +209,53 @@ fn an_evaluation_is_a_pure_function() {
     let run = || evaluate(&group, TICK, &RuleGroupState::default(), &EmptyStore, &runner);
     assert_eq!(run(), run());
 }
+
+#[test]
+fn an_alert_on_a_recorded_series_follows_it_through_the_engine() {
+    let up = |instance: &str, until: i64| {
+        let points: Vec<(i64, f64)> = (0..until).map(|i| (TICK + i * 30_000, 1.0)).collect();
+        (labels(&[("__name__", "up"), ("instance", instance), ("job", "node")]), points)
+    };
+    // `b` goes silent without a stale marker, so it counts for almost 5 more minutes: until 9:29.999.
+    let mut store = MemoryStore(vec![up("a", 100), up("b", 10)]);
+    let alert = Rule::Alerting(config::AlertingRule {
+        alert: "TooFew".to_owned(),
+        expr: "job:up:count < 2".to_owned(),
+        hold_duration: Duration::from_secs(60),
+        keep_firing_for: Duration::ZERO,
+        labels: Vec::new(),
+        annotations: vec![(
+            "summary".to_owned(),
+            "{{ $labels.job }}: {{ $value }} of {{ query \"count(up offset 5m)\" | first | value }}"
+                .to_owned(),
+        )],
+    });
+    let group = group(vec![recording("job:up:count", "count by (job) (up)", &[]), alert]);
+    let runner = crate::EngineRunner {
+        engine: promql::EngineOptions::default(),
+        timeout: Duration::from_secs(100_000),
+        clock: std::sync::Arc::new(StepClock::default()),
+    };
+    let mut state = RuleGroupState::default();
+    let mut seen = Vec::new();
+    for minute in 0..14 {
+        let evaluation = evaluate(&group, TICK + minute * 60_000, &state, &store, &runner);
+        for scrape in &evaluation.scrapes {
+            for sample in &scrape.samples {
+                let at = (scrape.timestamp, sample.value);
+                match store.0.iter_mut().find(|(labels, _)| *labels == sample.labels) {
+                    Some((_, points)) => points.push(at),
+                    None => store.0.push((sample.labels.clone(), vec![at])),
+                }
+            }
+        }
+        state = evaluation.state;
+        assert!(state.rules.iter().all(|rule| rule.last_error.is_none()), "{state:?}");
+        seen.push(state.rules[1].alerting_state());
+        if let Some(alert) = evaluation.alerts.first() {
+            assert!(alert.annotations.0[0].1.starts_with("node: 1 of "), "{alert:?}");
+        }
+    }
+    let expected = [&["inactive"; 10][..], &["pending"], &["firing"; 3]].concat();
+    assert_eq!(seen, expected);
+}

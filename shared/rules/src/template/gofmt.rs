@@ -1,6 +1,7 @@
 //! Go's `fmt`: `Sprint`, `Sprintln`, `Sprintf` over template values, with Go's marks for mistakes (`%!d(string=hi)`).
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use model::labels::quote;
 use model::number::format_g;
@@ -254,8 +255,8 @@ fn composite(value: &Value, verb: char, flags: &Flags) -> String {
         Value::Sample(sample) => format!("&{}", sample_struct(sample, &element)),
         Value::Alert(data) => format!(
             "{{{} {} {} {}}}",
-            element(&Value::StringMap(data.labels.clone().into())),
-            element(&Value::StringMap(data.external_labels.clone().into())),
+            element(&Value::StringMap(Arc::clone(&data.labels))),
+            element(&Value::StringMap(Arc::clone(&data.external_labels))),
             text(&data.external_url),
             element(&Value::Float(data.value))
         ),
@@ -264,7 +265,7 @@ fn composite(value: &Value, verb: char, flags: &Flags) -> String {
 }
 
 fn sample_struct(sample: &super::Sample, element: &dyn Fn(&Value) -> String) -> String {
-    let labels = element(&Value::StringMap(sample.labels.clone().into()));
+    let labels = element(&Value::StringMap(Arc::clone(&sample.labels)));
     format!("{{{labels} {}}}", element(&Value::Float(sample.value)))
 }
 

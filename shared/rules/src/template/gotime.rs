@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use model::rfc3339;
+
 const NS: i128 = 1_000_000_000;
 const MONTHS: [&str; 12] = [
     "January",
@@ -37,42 +39,29 @@ pub(super) struct Civil {
     pub(super) year_day: i64,
 }
 
-/// Takes a time apart. Algorithm: Howard Hinnant, `civil_from_days`.
+/// Takes a time apart.
 pub(super) fn civil(ns: i128) -> Civil {
     let seconds = ns.div_euclid(NS) as i64;
     let days = seconds.div_euclid(86_400);
     let in_day = seconds.rem_euclid(86_400);
-    let shifted = days + 719_468;
-    let era = shifted.div_euclid(146_097);
-    let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (year, month, day) = rfc3339::civil_from_days(days);
     Civil {
         year,
         month,
-        day: day_of_year - (153 * shifted_month + 2) / 5 + 1,
+        day,
         hour: in_day / 3600,
         minute: in_day / 60 % 60,
         second: in_day % 60,
         nanosecond: ns.rem_euclid(NS) as i64,
         weekday: (days + 4).rem_euclid(7),
-        year_day: days - days_from_civil(year, 1, 1) + 1,
+        year_day: days - rfc3339::days_from_civil(year, 1, 1) + 1,
     }
 }
 
 /// Days since the epoch; month and day may be out of range and carry over, as Go's `time.Date` allows.
 pub(super) fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let year = year + (month - 1).div_euclid(12);
-    let month = (month - 1).rem_euclid(12) + 1;
-    let shifted_year = if month <= 2 { year - 1 } else { year };
-    let era = shifted_year.div_euclid(400);
-    let year_of_era = shifted_year.rem_euclid(400);
-    let day_of_year = (153 * (if month > 2 { month - 3 } else { month + 9 }) + 2) / 5;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468 + day - 1
+    let month = month - 1;
+    rfc3339::days_from_civil(year + month.div_euclid(12), month.rem_euclid(12) + 1, 1) + day - 1
 }
 
 /// `January`, or Go's `%!Month(13)`.

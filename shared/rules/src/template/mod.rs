@@ -20,6 +20,7 @@
 
 mod ast;
 mod builtins;
+mod eval;
 mod exec;
 mod functions;
 mod gofmt;
@@ -164,8 +165,8 @@ impl<'a> Expander<'a> {
 }
 
 /// Labels as templates see them.
-pub(crate) fn label_map(labels: &model::Labels) -> BTreeMap<String, String> {
-    labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+pub(crate) fn label_map(labels: &model::Labels) -> Arc<BTreeMap<String, String>> {
+    Arc::new(labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
 #[cfg(test)]

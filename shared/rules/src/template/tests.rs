@@ -1,6 +1,7 @@
 //! Prometheus's own cases, and what they leave out.
 
 use model::Labels;
+use proptest::prelude::*;
 use serde_json::Value as Json;
 
 use super::*;
@@ -87,8 +88,7 @@ fn prometheus_cases() {
 
 /// What the runs of Go's own `text/template` with Prometheus's functions saw.
 fn go_data() -> Value {
-    let map =
-        |pairs: &[(&str, &str)]| pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+    let map = |pairs: &[(&str, &str)]| label_map(&pairs.iter().copied().collect());
     Value::from(AlertData {
         labels: map(&[
             ("__name__", "up"),
@@ -148,4 +148,163 @@ fn templates_give_what_go_gives() {
     assert!(failures.is_empty(), "{passed} passed, {} failed:\n{}", failures.len(), failures.join("\n"));
     assert_eq!(differences.len(), KNOWN_DIFFERENCES.len(), "only {differences:?} still differ");
     assert_eq!(passed, 844);
+}
+
+fn expand_alert(text: &str) -> Result<String, String> {
+    let script = go_queries();
+    let template = Template::parse_alert("X", text)?;
+    block_on(Expander::new(&script, &EmptyStore, 0, "").expand(&template, &go_data()))
+}
+
+fn failure(text: &str) -> String {
+    expand_alert(text).expect_err("should fail")
+}
+
+#[test]
+fn recursion_ends() {
+    let error = failure("{{ define \"r\" }}{{ template \"r\" }}{{ end }}{{ template \"r\" }}");
+    assert!(error.ends_with("exceeded maximum template depth (200)"), "{error}");
+    let error = failure(&format!("{{{{ {}1{} }}}}", "(".repeat(5000), ")".repeat(5000)));
+    assert!(error.ends_with("max expression depth exceeded"), "{error}");
+    let error = failure(&"{{ if 1 }}".repeat(5000));
+    assert!(error.ends_with("max expression depth exceeded"), "{error}");
+    let error = failure(&format!("{{{{ if 0 }}}}{}{{{{ end }}}}", "{{ else if 0 }}".repeat(5000)));
+    assert!(error.ends_with("max expression depth exceeded"), "{error}");
+}
+
+#[test]
+fn loops_end() {
+    let error = failure("{{ range 9000000000 }}{{ end }}");
+    assert!(error.ends_with("template takes too long"), "{error}");
+    let error =
+        failure("{{ range 100000 }}{{ range 100000 }}{{ match \"a\" \"b\" | not | not }}{{ end }}{{ end }}");
+    assert!(error.ends_with("template takes too long"), "{error}");
+}
+
+#[test]
+fn output_and_strings_are_bounded() {
+    let error = failure("{{ range 200 }}{{ printf \"%9999d\" 1 }}{{ end }}");
+    assert!(error.ends_with("output is too long"), "{error}");
+    let double = "{{ $x = print $x $x }}".repeat(40);
+    let error = failure(&format!("{{{{ $x := \"0123456789\" }}}}{double}"));
+    assert!(error.contains("error calling print: arguments are too large"), "{error}");
+    let error = failure(&format!(
+        "{{{{ $x := \"0123456789\" }}}}{}",
+        "{{ $x = args $x $x $x $x $x $x $x $x }}".repeat(40)
+    ));
+    assert!(error.contains("error calling args: arguments are too large"), "{error}");
+    let error = failure(&format!("{{{{ printf \"{}\" 1 | len }}}}", "%9999[1]d".repeat(200)));
+    assert!(error.ends_with("error calling printf: result is too long"), "{error}");
+}
+
+#[test]
+fn replacing_is_bounded() {
+    let text = "{{ $x := \"aaaaaaaaaa\" }}".to_owned()
+        + &"{{ $x = print $x $x }}".repeat(14)
+        + "{{ reReplaceAll \"(.*)\" \"$1$1$1$1$1$1$1$1$1$1$1$1$1$1$1$1$1$1$1$1$1$1$1$1$1$1$1$1$1$1\" $x | len }}";
+    assert_eq!(expand_alert(&text).unwrap_err().rsplit(": ").next(), Some("result is too long"));
+}
+
+#[test]
+fn queries_are_bounded() {
+    let error = failure("{{ range $i := 1000 }}{{ query (printf \"q%d\" $i) | len }}{{ end }}");
+    assert_eq!(error, "error executing template __alert_X: more than 100 queries");
+}
+
+#[test]
+fn rule_files_of_prometheus_cases_are_checked() {
+    let Some(fixtures) = fixtures() else { return };
+    let text = std::fs::read_to_string(fixtures.join("rules/json/rulefmt_template_parsing.json")).unwrap();
+    let cases: Json = serde_json::from_str(&text).unwrap();
+    for case in cases.as_array().unwrap() {
+        let text = case["ruleString"].as_str().unwrap();
+        let loaded = config::load_rules(text, "f.yml", &|_| Ok(()), Some(&check));
+        assert_eq!(loaded.is_ok(), case["shouldPass"] == true, "{text}: {loaded:?}");
+    }
+    assert_eq!(cases.as_array().unwrap().len(), 5);
+}
+
+#[test]
+fn a_malformed_template_is_refused_in_gos_words() {
+    assert_eq!(check("Down", "{{ $labels.job }} is down"), Ok(()));
+    assert_eq!(
+        check("Down", "{{ $label.job }}"),
+        Err("template: __alert_Down:1: undefined variable \"$label\"".to_owned())
+    );
+    assert_eq!(
+        check("Down", "ok\n{{$labels.quantile * 100}}"),
+        Err("template: __alert_Down:2: unexpected \"*\" in operand".to_owned())
+    );
+    assert_eq!(
+        check("Down", "{{ tmpl \"x\" . }}").unwrap_err(),
+        "template: __alert_Down:1: function \"tmpl\" not defined"
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(pieces in prop::collection::vec(piece(), 0..20)) {
+        let _ = expand_alert(&pieces.concat());
+    }
+}
+
+/// A piece of a template, likely to fit with others.
+fn piece() -> impl Strategy<Value = String> {
+    let pieces = [
+        "{{",
+        "}}",
+        "{{ ",
+        " }}",
+        "{{- ",
+        " -}}",
+        "(",
+        ")",
+        "|",
+        ",",
+        ":=",
+        "=",
+        ".",
+        "$",
+        "$x",
+        "$value",
+        "$labels",
+        ".Labels",
+        ".Value",
+        "if ",
+        "else",
+        "end",
+        "range ",
+        "with ",
+        "define \"a\"",
+        "template \"a\" .",
+        "break",
+        "query \"q\"",
+        "first",
+        "value",
+        "humanize ",
+        "printf \"%*[1]d\" ",
+        "index ",
+        "slice ",
+        "len ",
+        "1",
+        "-1.5",
+        "'x'",
+        "`y`",
+        "\"\\x80\"",
+        "nil",
+        "true",
+        "é",
+        "\n",
+        " ",
+        "/*",
+        "*/",
+        "args ",
+        "toTime",
+        "toDuration",
+        ".Format \"2006\"",
+        "title ",
+        "reReplaceAll \"(\" ",
+        "match \"\" ",
+    ];
+    prop_oneof![9 => prop::sample::select(pieces.to_vec()).prop_map(str::to_owned), 1 => "\\PC{0,5}"]
 }

@@ -9,9 +9,9 @@ use super::gotime;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlertData {
     /// `.Labels`: of the sample, the metric name included.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Arc<BTreeMap<String, String>>,
     /// `.ExternalLabels`.
-    pub external_labels: BTreeMap<String, String>,
+    pub external_labels: Arc<BTreeMap<String, String>>,
     /// `.ExternalURL`.
     pub external_url: String,
     /// `.Value`.
@@ -22,7 +22,7 @@ pub struct AlertData {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
     /// `.Labels`.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Arc<BTreeMap<String, String>>,
     /// `.Value`.
     pub value: f64,
 }
@@ -255,13 +255,13 @@ impl Value {
                 Some(value) => Self::Interface(Box::new(value.clone())),
             }),
             Self::Sample(sample) => match name {
-                "Labels" => Some(Self::StringMap(Arc::new(sample.labels.clone()))),
+                "Labels" => Some(Self::StringMap(Arc::clone(&sample.labels))),
                 "Value" => Some(Self::Interface(Box::new(Self::Float(sample.value)))),
                 _ => None,
             },
             Self::Alert(data) => match name {
-                "Labels" => Some(Self::StringMap(Arc::new(data.labels.clone()))),
-                "ExternalLabels" => Some(Self::StringMap(Arc::new(data.external_labels.clone()))),
+                "Labels" => Some(Self::StringMap(Arc::clone(&data.labels))),
+                "ExternalLabels" => Some(Self::StringMap(Arc::clone(&data.external_labels))),
                 "ExternalURL" => Some(Self::string(data.external_url.as_str())),
                 "Value" => Some(Self::Interface(Box::new(Self::Float(data.value)))),
                 _ => None,

@@ -11,8 +11,8 @@ use model::time::align_down;
 use platform::{Deadline, RowRange};
 use wire::Manifest;
 
-use super::Compacted;
 use super::output::split;
+use super::{Compacted, added};
 use crate::block::compare;
 use crate::error::TsdbError;
 use crate::head::{Commit, Committed};
@@ -80,8 +80,10 @@ impl Store {
                 reason: format!("{replayed} samples of segments became {samples} of blocks"),
             });
         }
+        let written = added(&parent.manifest, &manifest);
         let commit = self.commit(parent, manifest, watermark).await?;
         if matches!(commit, Commit::Done) {
+            done.written.extend(written);
             done.segment_jobs += 1;
             done.segments += rows.len() as u64;
             done.samples += samples;
