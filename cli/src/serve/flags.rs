@@ -209,7 +209,8 @@ mod tests {
 
     #[test]
     fn flags_are_those_of_prometheus() {
-        let flags = parse(&["--config.file=p.yml", "--storage.tsdb.path", "d", "--web.listen-address=:0"]).unwrap();
+        let flags =
+            parse(&["--config.file=p.yml", "--storage.tsdb.path", "d", "--web.listen-address=:0"]).unwrap();
         assert_eq!(flags.config_file, Some(PathBuf::from("p.yml")));
         assert_eq!(flags.listen_address, "0.0.0.0:0".parse().unwrap());
         assert_eq!(flags.retention, Duration::from_secs(15 * 86_400));

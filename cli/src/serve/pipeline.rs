@@ -133,13 +133,21 @@ async fn work<H>(
     }
     let finish = async { while working.join_next().await.is_some() {} };
     if tokio::time::timeout(STOP_TIMEOUT, finish).await.is_err() {
-        tracing::warn!(function = name, "stopping with work unfinished; it is redone or missed after the next start");
+        tracing::warn!(
+            function = name,
+            "stopping with work unfinished; it is redone or missed after the next start"
+        );
     }
 }
 
 /// Handles one message, and deletes it once it is done or can never be.
-async fn handle_message<H>(name: &'static str, handler: &H, queue: &dyn Queue, message: Message, wired: &Wired)
-where
+async fn handle_message<H>(
+    name: &'static str,
+    handler: &H,
+    queue: &dyn Queue,
+    message: Message,
+    wired: &Wired,
+) where
     H: Handler,
     H::Task: DeserializeOwned,
 {

@@ -11,6 +11,9 @@ use tokio::sync::Mutex;
 
 use super::files::{FilesError, bundle, environment, read_bundle};
 
+/// What stands for the file name where there is no file.
+const BUILT_IN: &str = "built-in configuration";
+
 /// Where the configuration comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ConfigSource {
@@ -78,9 +81,10 @@ impl Reloader {
     }
 
     async fn load(&self) -> Result<(), ReloadError> {
+        let files = &*self.platform.files;
         let bundle = match &self.source {
-            ConfigSource::File(path) => read_bundle(&path.to_string_lossy())?,
-            ConfigSource::ScrapeItself(address) => bundle("built-in configuration", scrape_itself(address))?,
+            ConfigSource::File(path) => read_bundle(files, &path.to_string_lossy()).await?,
+            ConfigSource::ScrapeItself(address) => bundle(files, BUILT_IN, scrape_itself(address)).await?,
         };
         let loaded = control::load_bundle("", &bundle, &environment)?;
         for warning in &loaded.warnings {

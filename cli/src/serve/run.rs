@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use platform_local::{LocalOptions, LocalPlatform};
+use platform_local::LocalOptions;
 use telemetry::Metrics;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -42,8 +42,9 @@ pub(crate) fn main(flags: &ServeFlags) -> ExitCode {
 
 async fn run(flags: &ServeFlags) -> Result<(), String> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "Starting foxfire");
-    let local = LocalPlatform::open(LocalOptions::new(&flags.storage_path)).map_err(|error| error.to_string())?;
-    let platform = local.platform();
+    let local =
+        platform_local::open(&LocalOptions::new(&flags.storage_path)).map_err(|error| error.to_string())?;
+    let platform = local.platform.clone();
     // Bound before the configuration is loaded: without one, foxfire scrapes the address that it really got.
     let listener = TcpListener::bind(flags.listen_address)
         .await
@@ -73,7 +74,7 @@ async fn run(flags: &ServeFlags) -> Result<(), String> {
     let web = http::serve(listener, http, stopped);
     let signals = handle_signals(&reloader, stop_sender);
     let (web, (), signals) = tokio::join!(web, pipeline, signals);
-    local.close().await;
+    local.shutdown().await;
     tracing::info!("See you next time!");
     web.map_err(|error| error.to_string()).and(signals)
 }
@@ -103,7 +104,8 @@ fn config_source(flags: &ServeFlags, address: &std::net::SocketAddr) -> ConfigSo
         None if Path::new(DEFAULT_CONFIG).exists() => ConfigSource::File(DEFAULT_CONFIG.into()),
         None => {
             tracing::info!("No configuration given; scraping myself. See --config.file");
-            let ip = if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
+            let ip =
+                if address.ip().is_unspecified() { "127.0.0.1".to_owned() } else { address.ip().to_string() };
             let host = if ip.contains(':') { format!("[{ip}]") } else { ip };
             ConfigSource::ScrapeItself(format!("{host}:{}", address.port()))
         }

@@ -15,8 +15,8 @@ use scraper_function::Scraper;
 use telemetry::Metrics;
 use tsdb::Store;
 
-use super::flags::ServeFlags;
 use super::files::environment;
+use super::flags::ServeFlags;
 use super::reload::Reloader;
 
 /// Everything that runs.
@@ -42,7 +42,7 @@ pub(crate) fn wire(
     let configs = Arc::new(ConfigCache::new(platform.clone(), environment));
     let store = Arc::new(Store::new(platform.clone(), store_settings(flags)));
     let engine = EngineOptions {
-        lookback_delta_ms: i64::try_from(flags.lookback_delta.as_millis()).unwrap_or(i64::MAX),
+        lookback_delta_ms: millis(flags.lookback_delta),
         samples_max: flags.query_max_samples,
         features: flags.promql_features(),
         ..EngineOptions::default()
@@ -53,8 +53,12 @@ pub(crate) fn wire(
         Arc::clone(&store),
         query_settings(flags, platform, reloader),
     );
-    let ruler_settings =
-        RulerSettings { engine, external_url: flags.external_url(), resend_delay: flags.resend_delay };
+    let ruler_settings = RulerSettings {
+        engine,
+        external_url: flags.external_url(),
+        resend_delay: flags.resend_delay,
+        query_timeout: flags.query_timeout,
+    };
     Wired {
         platform: platform.clone(),
         metrics: Arc::clone(metrics),
@@ -64,10 +68,15 @@ pub(crate) fn wire(
             Arc::clone(metrics),
             PackSettings::default(),
         ),
-        scraper: Scraper::new(platform.clone(), Arc::clone(&configs), Arc::clone(&store), Arc::clone(metrics)),
+        scraper: Scraper::new(
+            platform.clone(),
+            Arc::clone(&configs),
+            Arc::clone(&store),
+            Arc::clone(metrics),
+        ),
         compactor: Compactor::new(Arc::clone(&store), Arc::clone(metrics)),
         collector: Collector::new(Arc::clone(&store)),
-        rule_planner: RulePlanner::new(platform.clone(), Arc::clone(&configs)),
+        rule_planner: RulePlanner::new(platform.clone(), Arc::clone(&configs), Arc::clone(&store)),
         ruler: Ruler::new(platform.clone(), configs, Arc::clone(&store), Arc::clone(metrics), ruler_settings),
         api: Api {
             queryable: store,
@@ -79,14 +88,25 @@ pub(crate) fn wire(
     }
 }
 
+/// One process on one machine: its clock is the only one, and its writes take milliseconds.
+const LATE_BOUND_MS: i64 = 30_000;
+const GRACE_MS: i64 = 45_000;
+
 fn store_settings(flags: &ServeFlags) -> tsdb::Settings {
-    let retention = (!flags.retention.is_zero()).then_some(flags.retention);
+    let retention = (!flags.retention.is_zero()).then(|| millis(flags.retention));
     tsdb::Settings {
-        level_1_window: flags.min_block_duration,
-        retention,
+        window_ms: millis(flags.min_block_duration),
+        late_bound_ms: LATE_BOUND_MS,
+        grace_ms: GRACE_MS,
+        retention_ms: retention,
+        staleness_gap_ms: tsdb::Settings::default().staleness_gap_ms.max(millis(flags.lookback_delta)),
         delete_consumed_rows: true,
         ..tsdb::Settings::default()
     }
+}
+
+fn millis(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn query_settings(flags: &ServeFlags, platform: &Platform, reloader: &Arc<Reloader>) -> QuerySettings {

@@ -59,7 +59,7 @@ impl Handler for Compactor {
 
     async fn handle(&self, task: CompactTask, deadline: Deadline) -> Result<(), TsdbError> {
         let done = self.store.compact(task.tick, deadline).await?;
-        for block in &done.blocks_written {
+        for block in &done.written {
             let bytes: u64 = block.files.iter().map(|file| file.len).sum();
             self.metrics.block_written(block.level, bytes, block.samples);
             tracing::info!(
@@ -67,10 +67,14 @@ impl Handler for Compactor {
                 level = block.level,
                 mint = block.min_time,
                 maxt = block.max_time,
+                series = block.series,
                 samples = block.samples,
                 bytes,
                 "write block"
             );
+        }
+        if done.segment_jobs + done.merge_jobs + done.drop_jobs > 0 {
+            self.metrics.blocks_loaded(self.store.blocks().await?.len());
         }
         Ok(())
     }

@@ -95,8 +95,13 @@ impl Handler for Discovery {
         // Before the register changes: after a crash in between, the next run finds the same difference again.
         let gone = discovery::gone(&previous, &snapshot);
         if !gone.is_empty() {
-            let gone_task =
-                ScrapeTask { config: String::new(), tick: task.from, shard: GONE_SHARD, targets: Vec::new(), gone };
+            let gone_task = ScrapeTask {
+                config: String::new(),
+                tick: task.from,
+                shard: GONE_SHARD,
+                targets: Vec::new(),
+                gone,
+            };
             self.send(gone_task, &loaded.key, task.from).await?;
         }
         control::publish_targets(&self.platform, &register, &snapshot).await?;

@@ -5,14 +5,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use api::{
-    ApiError, BuildInfo, Deployment, DeploymentFuture, ErrorType, LastScrape, RuleGroupStatus, RuntimeInfo, Targets,
-    TsdbStatus,
+    ApiError, BuildInfo, Deployment, DeploymentFuture, ErrorType, LastScrape, RuleGroupStatus, RuntimeInfo,
+    Targets, TsdbStatus,
 };
 use control::{ConfigCache, ControlError};
 use discovery::LastGood;
 use platform::Platform;
 use storage::SourceId;
 use tsdb::{Store, TsdbError};
+use wire::BlockMeta;
 
 /// What cannot be read from the store.
 #[derive(Clone)]
@@ -126,19 +127,25 @@ impl Deployment for QueryDeployment {
         })
     }
 
-    fn tsdb_status(&self) -> DeploymentFuture<'_, TsdbStatus> {
-        Box::pin(async {
-            let status = self.store.status().await.map_err(store_error)?;
+    fn tsdb_status(&self, limit: usize) -> DeploymentFuture<'_, TsdbStatus> {
+        Box::pin(async move {
+            let stats = self.store.head_stats(limit).await.map_err(store_error)?;
             Ok(TsdbStatus {
-                head_series: status.head_series,
-                head_min_time: status.head_min_time,
-                head_max_time: status.head_max_time,
-                series_by_metric_name: status.series_by_metric_name,
-                values_by_label_name: status.values_by_label_name,
-                series_by_label_pair: status.series_by_label_pair,
-                blocks: status.blocks,
+                head_series: stats.num_series,
+                head_label_pairs: stats.num_label_pairs,
+                head_chunks: stats.chunk_count,
+                head_min_time: stats.min_time,
+                head_max_time: stats.max_time,
+                series_by_metric_name: stats.series_count_by_metric_name,
+                values_by_label_name: stats.label_value_count_by_label_name,
+                bytes_by_label_name: stats.memory_in_bytes_by_label_name,
+                series_by_label_pair: stats.series_count_by_label_value_pair,
             })
         })
+    }
+
+    fn blocks(&self) -> DeploymentFuture<'_, Vec<BlockMeta>> {
+        Box::pin(async { self.store.blocks().await.map_err(store_error) })
     }
 
     fn flags(&self) -> Vec<(String, String)> {

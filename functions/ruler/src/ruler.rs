@@ -93,7 +93,8 @@ impl Ruler {
             clock: Arc::clone(&self.platform.clock),
         };
         let context = self.context(loaded);
-        evaluate_group(&entry.group, &entry.file, tick, &register.state, &*self.store, &runner, &context).await
+        evaluate_group(&entry.group, &entry.file, tick, &register.state, &*self.store, &runner, &context)
+            .await
     }
 
     fn context<'a>(&'a self, loaded: &'a Loaded) -> RuleContext<'a> {
@@ -156,7 +157,13 @@ impl Ruler {
                     config::Rule::Recording(rule) => &rule.record,
                     config::Rule::Alerting(rule) => &rule.alert,
                 };
-                tracing::warn!(file = entry.file, group = entry.group.name, name, error, "Evaluating rule failed");
+                tracing::warn!(
+                    file = entry.file,
+                    group = entry.group.name,
+                    name,
+                    error,
+                    "Evaluating rule failed"
+                );
             }
         }
     }
@@ -179,7 +186,7 @@ impl Handler for Ruler {
             }
             return Ok(());
         }
-        if self.store.is_too_late(task.tick) {
+        if self.store.is_late(task.tick) {
             self.metrics.missed("ruler", 1);
             return Ok(());
         }

@@ -13,8 +13,7 @@ use std::sync::Arc;
 
 use control::{ConfigCache, ControlError};
 use platform::{Deadline, Handler, Platform, Retry};
-use scrape::ScrapeCache;
-use telemetry::Metrics;
+use telemetry::{Metrics, ScrapeTotals};
 use tsdb::{Appended, Shard, Store, TsdbError};
 use wire::ScrapeTask;
 
@@ -24,7 +23,7 @@ pub struct Scraper {
     configs: Arc<ConfigCache>,
     store: Arc<Store>,
     metrics: Arc<Metrics>,
-    cache: ScrapeCache,
+    scraper: scrape::Scraper,
 }
 
 impl std::fmt::Debug for Scraper {
@@ -53,7 +52,22 @@ impl Scraper {
         store: Arc<Store>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { platform, configs, store, metrics, cache: ScrapeCache::default() }
+        Self { platform, configs, store, metrics, scraper: scrape::Scraper::default() }
+    }
+}
+
+impl Scraper {
+    fn count(&self) {
+        let counts = self.scraper.counts();
+        self.metrics.scraped(&ScrapeTotals {
+            samples: counts.samples,
+            exceeded_body_size_limit: counts.exceeded_body_size_limit,
+            exceeded_sample_limit: counts.exceeded_sample_limit,
+            exceeded_label_limits: counts.exceeded_label_limits,
+            duplicate_samples: counts.duplicate_samples,
+            out_of_order_samples: counts.out_of_order_samples,
+            out_of_bounds_samples: counts.out_of_bounds_samples,
+        });
     }
 }
 
@@ -62,15 +76,20 @@ impl Handler for Scraper {
     type Error = ScraperError;
 
     async fn handle(&self, task: ScrapeTask, deadline: Deadline) -> Result<(), ScraperError> {
-        let (tick, shard) = segment_name(&task);
-        if self.store.is_too_late(tick) {
+        if self.store.is_late(task.tick) {
             self.metrics.missed("scraper", task.targets.len());
-            tracing::warn!(tick, targets = task.targets.len(), "scrapes missed: the task came too late");
+            tracing::warn!(
+                tick = task.tick,
+                targets = task.targets.len(),
+                "scrapes missed: the task came too late"
+            );
             return Ok(());
         }
         let loaded = self.configs.at(&task.config).await?;
-        let scrapes =
-            scrape::scrape_batch(&task, &loaded.config, &self.platform, &self.cache, deadline).await;
+        let configs = &loaded.config.scrape_configs;
+        let scrapes = self.scraper.scrape_batch(&task, configs, (&self.platform).into(), deadline).await;
+        self.count();
+        let (tick, shard) = segment_name(&task, self.platform.clock.now_ms());
         match self.store.append(tick, shard, &scrapes).await? {
             Appended::Written(summary) => self.metrics.segment_written(summary.bytes, summary.samples),
             Appended::AlreadyThere => {}
@@ -87,16 +106,16 @@ impl Handler for Scraper {
     }
 }
 
-/// What names the segment: the batch's own tick and shard or, where its targets may take long to answer, the instant
-/// by which they all have, and a shard that no other batch of that instant has. Lateness (rule P12) is measured from
-/// there, so a slow target is not taken for a late task.
-fn segment_name(task: &ScrapeTask) -> (i64, Shard) {
-    const PATIENCE_MS: u64 = 20_000;
+/// What names the segment: the batch's own tick and shard. Only where targets took so long to answer that it is about to
+/// be late (rule P12), the instant at which they all had, and a shard that no other batch of that instant has: another
+/// delivery of the task may then write a segment of its own, whose equal samples readers take once (rule P13).
+fn segment_name(task: &ScrapeTask, now: i64) -> (i64, Shard) {
+    const PATIENCE_MS: i64 = 20_000;
     const SLOW_SHARDS: u32 = 1 << 30;
-    let slowest = task.targets.iter().map(|target| target.timeout_ms).max().unwrap_or(0);
-    if slowest <= PATIENCE_MS {
+    if now.saturating_sub(task.tick) <= PATIENCE_MS {
         return (task.tick, Shard::scrape(task.shard));
     }
-    let allowance = i64::try_from(slowest).unwrap_or(0);
-    (task.tick.saturating_add(allowance), Shard::scrape(SLOW_SHARDS.wrapping_add(task.shard)))
+    let identity = xxhash_rust::xxh3::xxh3_64(format!("{}/{}", task.tick, task.shard).as_bytes());
+    let number = u32::try_from(identity % u64::from(SLOW_SHARDS)).unwrap_or(0);
+    (now, Shard::scrape(SLOW_SHARDS + number))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use config::RuleGroup;
 use model::TimestampMs;
-use wire::{RuleGroupState, ScrapePool};
+use wire::{BlockMeta, RuleGroupState, ScrapePool};
 
 use crate::ApiError;
 
@@ -24,8 +24,10 @@ pub trait Deployment: Send + Sync {
     fn alertmanagers(&self) -> DeploymentFuture<'_, Vec<String>>;
     /// The configuration in force, secrets redacted.
     fn config_yaml(&self) -> DeploymentFuture<'_, String>;
-    /// Figures of the store.
-    fn tsdb_status(&self) -> DeploymentFuture<'_, TsdbStatus>;
+    /// Figures of what is not yet in blocks; each list has at most `limit` entries.
+    fn tsdb_status(&self, limit: usize) -> DeploymentFuture<'_, TsdbStatus>;
+    /// The live blocks.
+    fn blocks(&self) -> DeploymentFuture<'_, Vec<BlockMeta>>;
     /// How it was started: flag names without dashes, and values.
     fn flags(&self) -> Vec<(String, String)>;
     /// Facts of the running process or function.
@@ -67,23 +69,27 @@ pub struct RuleGroupStatus {
     pub state: Option<RuleGroupState>,
 }
 
-/// Figures of the store.
+/// Figures of what is in the WAL and not yet in blocks.
 #[derive(Clone, Debug, Default)]
 pub struct TsdbStatus {
-    /// Series in the WAL, not yet in blocks.
+    /// Series.
     pub head_series: u64,
-    /// First instant of what is not yet in blocks, if any.
+    /// Pairs of label name and value.
+    pub head_label_pairs: u64,
+    /// Segments, for want of chunks.
+    pub head_chunks: u64,
+    /// First instant, if any.
     pub head_min_time: Option<TimestampMs>,
-    /// Last instant of what is not yet in blocks, if any.
+    /// Last instant, if any.
     pub head_max_time: Option<TimestampMs>,
-    /// Series of the head by metric name, most first.
+    /// Series by metric name, most first.
     pub series_by_metric_name: Vec<(String, u64)>,
     /// Values by label name, most first.
     pub values_by_label_name: Vec<(String, u64)>,
+    /// Bytes of values by label name, most first.
+    pub bytes_by_label_name: Vec<(String, u64)>,
     /// Series by `label=value`, most first.
     pub series_by_label_pair: Vec<(String, u64)>,
-    /// The live blocks.
-    pub blocks: Vec<wire::BlockMeta>,
 }
 
 /// Facts of the running process or function.

@@ -83,7 +83,9 @@ fn unescape_name(name: &str) -> String {
             continue;
         }
         let Some((code, after)) = rest.split_once('_') else { return name.to_owned() };
-        let Some(c) = u32::from_str_radix(code, 16).ok().and_then(char::from_u32) else { return name.to_owned() };
+        let Some(c) = u32::from_str_radix(code, 16).ok().and_then(char::from_u32) else {
+            return name.to_owned();
+        };
         out.push(c);
         rest = after;
     }

@@ -37,8 +37,9 @@ impl Params {
     }
 
     /// Every value of `name`.
-    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.pairs.iter().filter(move |(n, _)| n == name).map(|(_, value)| value.as_str())
+    pub(crate) fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> + use<'a> {
+        let name = name.to_owned();
+        self.pairs.iter().filter(move |(n, _)| *n == name).map(|(_, value)| value.as_str())
     }
 
     /// A required instant.
@@ -121,7 +122,8 @@ fn parse_duration_ms(text: &str) -> Result<i64, String> {
         }
         return Ok((seconds * 1000.0) as i64);
     }
-    let parsed = duration::parse(text).map_err(|_| format!("cannot parse {} to a valid duration", quoted()))?;
+    let parsed =
+        duration::parse(text).map_err(|_| format!("cannot parse {} to a valid duration", quoted()))?;
     Ok(i64::try_from(parsed.as_millis()).unwrap_or(i64::MAX))
 }
 

@@ -34,7 +34,8 @@ impl Api {
         }
         let step = params.duration_ms("step")?;
         if step <= 0 {
-            let message = "zero or negative query resolution step widths are not accepted. Try a positive integer";
+            let message =
+                "zero or negative query resolution step widths are not accepted. Try a positive integer";
             return Err(ApiError::invalid_parameter("step", message));
         }
         if end.saturating_sub(start) / step > POINTS_MAX {
@@ -61,7 +62,8 @@ impl Api {
         let deadline = Deadline::after(&*self.clock, timeout);
         let interrupt = DeadlinePassed { clock: &*self.clock, deadline };
         let query = params.value("query");
-        let mut result = promql::execute(&*self.queryable, query, time, &engine, deadline.0, &interrupt).await?;
+        let mut result =
+            promql::execute(&*self.queryable, query, time, &engine, deadline.0, &interrupt).await?;
         if limit > 0 && truncate(&mut result.value, limit) {
             result.warnings.push(TRUNCATED.to_owned());
         }

@@ -94,8 +94,9 @@ fn methods(path: &str) -> Option<&'static [Method]> {
     const READ_OR_FORM: &[Method] = &[Method::GET, Method::POST];
     match path {
         "query" | "query_range" | "format_query" | "series" | "labels" => Some(READ_OR_FORM),
-        "targets" | "scrape_pools" | "alertmanagers" | "rules" | "alerts" | "status/config" | "status/flags"
-        | "status/buildinfo" | "status/runtimeinfo" | "status/tsdb" | "status/tsdb/blocks" => Some(READ),
+        "targets" | "scrape_pools" | "alertmanagers" | "rules" | "alerts" | "status/config"
+        | "status/flags" | "status/buildinfo" | "status/runtimeinfo" | "status/tsdb"
+        | "status/tsdb/blocks" => Some(READ),
         _ => label_name(path).map(|_| READ),
     }
 }
@@ -106,7 +107,8 @@ fn label_name(path: &str) -> Option<String> {
 }
 
 fn is_form(request: &Request) -> bool {
-    let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let content_type =
+        request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     request.method() == Method::POST && content_type.split(';').next().is_some_and(|kind| kind.trim() == FORM)
 }
 

@@ -3,7 +3,7 @@
 use config::{AlertingRule, RecordingRule, Rule};
 use model::{Labels, Matcher, number, rfc3339};
 use serde_json::{Map, Value, json};
-use wire::{ActiveAlert, AlertPhase, RuleState, WireLabels};
+use wire::{ActiveAlert, RuleState, WireLabels};
 
 use crate::deployment::RuleGroupStatus;
 use crate::params::Params;
@@ -74,7 +74,9 @@ fn exclude_alerts(params: &Params) -> Result<bool, ApiError> {
         "1" | "t" | "true" => Ok(true),
         other => Err(ApiError::invalid_parameter(
             "exclude_alerts",
-            format!("error converting exclude_alerts: strconv.ParseBool: parsing \"{other}\": invalid syntax"),
+            format!(
+                "error converting exclude_alerts: strconv.ParseBool: parsing \"{other}\": invalid syntax"
+            ),
         )),
     }
 }
@@ -106,7 +108,7 @@ fn rule_group(status: &RuleGroupStatus, filter: &RuleFilter<'_>) -> Option<Value
         "interval": status.interval.as_secs_f64(),
         "limit": status.group.limit,
         "evaluationTime": status.state.as_ref().map_or(0.0, |state| state.evaluation_seconds),
-        "lastEvaluation": instant(status.state.as_ref().map_or(0, |state| state.last_tick)),
+        "lastEvaluation": instant(status.state.as_ref().map_or(0, |state| state.last_evaluation)),
     }))
 }
 
@@ -114,7 +116,7 @@ fn alerting_rule(rule: &AlertingRule, state: Option<&RuleState>, exclude_alerts:
     let pairs = |pairs: &[(String, String)]| label_map(&WireLabels(pairs.to_vec()));
     let alerts = if exclude_alerts { Value::Null } else { Value::Array(active_alerts(state)) };
     let mut fields = evaluation(state);
-    fields.insert("state".into(), rule_phase(state).into());
+    fields.insert("state".into(), state.map_or("unknown", RuleState::alerting_state).into());
     fields.insert("name".into(), rule.alert.as_str().into());
     fields.insert("query".into(), rule.expr.as_str().into());
     fields.insert("duration".into(), rule.hold_duration.as_secs_f64().into());
@@ -136,11 +138,7 @@ fn recording_rule(rule: &RecordingRule, state: Option<&RuleState>) -> Value {
 }
 
 fn evaluation(state: Option<&RuleState>) -> Map<String, Value> {
-    let health = match state {
-        None | Some(RuleState { last_evaluation: 0, .. }) => "unknown",
-        Some(RuleState { last_error: None, .. }) => "ok",
-        Some(_) => "err",
-    };
+    let health = state.map_or("unknown", |state| state.health().as_str());
     let mut fields = Map::new();
     fields.insert("health".into(), health.into());
     if let Some(error) = state.and_then(|state| state.last_error.as_deref()) {
@@ -155,37 +153,20 @@ fn instant(timestamp: i64) -> String {
     if timestamp == 0 { ZERO_TIME.to_owned() } else { rfc3339::format(timestamp) }
 }
 
-fn rule_phase(state: Option<&RuleState>) -> &'static str {
-    let has = |phase| state.is_some_and(|state| state.alerts.0.iter().any(|alert| alert.phase == phase));
-    if has(AlertPhase::Firing) {
-        "firing"
-    } else if has(AlertPhase::Pending) {
-        "pending"
-    } else {
-        "inactive"
-    }
-}
-
 fn active_alerts(state: Option<&RuleState>) -> Vec<Value> {
-    let alerts = state.map_or(&[][..], |state| &state.alerts.0);
-    alerts.iter().filter_map(active_alert).collect()
+    state.into_iter().flat_map(|state| state.alerts.active()).map(active_alert).collect()
 }
 
-fn active_alert(alert: &ActiveAlert) -> Option<Value> {
-    let phase = match alert.phase {
-        AlertPhase::Pending => "pending",
-        AlertPhase::Firing => "firing",
-        AlertPhase::Inactive => return None,
-    };
+fn active_alert(alert: &ActiveAlert) -> Value {
     let mut fields = json!({
         "labels": label_map(&alert.labels),
         "annotations": label_map(&alert.annotations),
-        "state": phase,
+        "state": alert.phase.as_str(),
         "activeAt": rfc3339::format(alert.active_at),
         "value": number::format_e(f64::from_bits(alert.value_bits)),
     });
     if let (Some(fields), true) = (fields.as_object_mut(), alert.keep_firing_since != 0) {
         fields.insert("keepFiringSince".into(), rfc3339::format(alert.keep_firing_since).into());
     }
-    Some(fields)
+    fields
 }

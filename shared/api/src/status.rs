@@ -69,30 +69,29 @@ impl Api {
                 _ => return Err(ApiError::bad_data("limit must be a positive number")),
             },
         };
-        let status = self.deployment.tsdb_status().await?;
+        let status = self.deployment.tsdb_status(limit).await?;
         let top = |pairs: &[(String, u64)]| -> Vec<Value> {
-            pairs.iter().take(limit).map(|(name, value)| json!({ "name": name, "value": value })).collect()
+            pairs.iter().map(|(name, value)| json!({ "name": name, "value": value })).collect()
         };
         Ok(Answer::json(&json!({
             "headStats": {
                 "numSeries": status.head_series,
-                "numLabelPairs": status.series_by_label_pair.len(),
-                "chunkCount": status.head_series,
+                "numLabelPairs": status.head_label_pairs,
+                "chunkCount": status.head_chunks,
                 "minTime": status.head_min_time.unwrap_or(MAX_TIME),
                 "maxTime": status.head_max_time.unwrap_or(MIN_TIME),
             },
             "seriesCountByMetricName": top(&status.series_by_metric_name),
             "labelValueCountByLabelName": top(&status.values_by_label_name),
-            "memoryInBytesByLabelName": [],
+            "memoryInBytesByLabelName": top(&status.bytes_by_label_name),
             "seriesCountByLabelValuePair": top(&status.series_by_label_pair),
         })))
     }
 
     /// The live blocks.
     pub(crate) async fn status_tsdb_blocks(&self) -> Result<Answer, ApiError> {
-        let status = self.deployment.tsdb_status().await?;
-        let blocks: Vec<Value> = status
-            .blocks
+        let blocks = self.deployment.blocks().await?;
+        let blocks: Vec<Value> = blocks
             .iter()
             .map(|block| {
                 json!({

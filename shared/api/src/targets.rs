@@ -32,7 +32,9 @@ impl Api {
         for pool in pools {
             if wants("active") {
                 active.extend(
-                    pool.active.iter().map(|target| active_target(target, targets.last_scrapes.get(&target.source))),
+                    pool.active
+                        .iter()
+                        .map(|target| active_target(target, targets.last_scrapes.get(&target.source))),
                 );
             }
             if wants("dropped") {

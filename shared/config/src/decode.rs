@@ -118,7 +118,8 @@ impl<'d> Decoder<'d> {
 
     /// Whether `id` is null or a sequence of nothing: a field that is not set at all.
     pub(crate) fn is_unset(&self, id: NodeId) -> bool {
-        matches!(&self.document.target(id).kind, Kind::Sequence(items) if items.is_empty()) || self.is_null(id)
+        matches!(&self.document.target(id).kind, Kind::Sequence(items) if items.is_empty())
+            || self.is_null(id)
     }
 
     /// A structure: `field` is called with each key and its value, in order. False where it is no mapping.
@@ -284,8 +285,7 @@ impl<'d> Decoder<'d> {
     ) -> Decoded<T> {
         self.within(id, |decoder, node| {
             if let Kind::Scalar { value, plain, tag } = &node.kind {
-                let (_, resolved) =
-                    resolve(value, *plain, tag.as_deref(), decoder.dialect).map_err(Fatal)?;
+                let (_, resolved) = resolve(value, *plain, tag.as_deref(), decoder.dialect).map_err(Fatal)?;
                 if let Some(converted) = convert(value, resolved, decoder.dialect) {
                     return Ok(converted);
                 }

@@ -154,7 +154,8 @@ fn group(decoder: &mut Decoder<'_>, id: NodeId, names: &TypeNames) -> Decoded<Ra
             "limit" => group.limit = decoder.int(value, "int")?,
             "labels" => group.labels = texts(decoder, value)?,
             "rules" => {
-                group.rules = decoder.list(value, names.rules, &mut |decoder, id| rule(decoder, id, names))?;
+                group.rules =
+                    decoder.list(value, names.rules, &mut |decoder, id| rule(decoder, id, names))?;
             }
             _ => return Ok(Field::Unknown),
         }
@@ -212,8 +213,7 @@ fn validate(groups: &[RawGroup], checks: &Checks<'_>, faults: &mut Vec<String>) 
             }
         }
         for (index, rule) in group.rules.iter().enumerate() {
-            let name =
-                quote(if rule.alert.text.is_empty() { &rule.record.text } else { &rule.alert.text });
+            let name = quote(if rule.alert.text.is_empty() { &rule.record.text } else { &rule.alert.text });
             let place = format!("group {}, rule {}, {name}", quote(&group.name), index + 1);
             rule.validate(checks, &mut |at, text| faults.push(format!("{at}{place}: {text}")));
         }

@@ -19,9 +19,9 @@ fn parse(text: &str) -> Result<Vec<TargetGroup>, String> {
     let document = Document::parse(text)?;
     let mut decoder = Decoder::new(&document, Dialect::V2, true);
     let groups = match document.root() {
-        Some(root) => decoder
-            .list(root, "[]*targetgroup.Group", &mut target_group)
-            .map_err(|Fatal(text)| text)?,
+        Some(root) => {
+            decoder.list(root, "[]*targetgroup.Group", &mut target_group).map_err(|Fatal(text)| text)?
+        }
         None => Vec::new(),
     };
     decoder.finish()?;

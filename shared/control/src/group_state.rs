@@ -21,10 +21,16 @@ pub struct GroupRegister {
 ///
 /// # Errors
 /// [`ControlError`].
-pub async fn group_state(platform: &Platform, file: &str, group: &str) -> Result<GroupRegister, ControlError> {
+pub async fn group_state(
+    platform: &Platform,
+    file: &str,
+    group: &str,
+) -> Result<GroupRegister, ControlError> {
     match platform.rows.get(&register(file, group)).await? {
         None => Ok(GroupRegister { version: 0, state: RuleGroupState { v: 1, ..RuleGroupState::default() } }),
-        Some(row) => Ok(GroupRegister { version: row.version, state: wire::decode("rule group state", &row.value)? }),
+        Some(row) => {
+            Ok(GroupRegister { version: row.version, state: wire::decode("rule group state", &row.value)? })
+        }
     }
 }
 

@@ -52,7 +52,7 @@ pub fn load_bundle(
 /// # Errors
 /// [`ControlError::Config`] with every complaint about it.
 pub fn load_rule_file(file: &RuleFileText) -> Result<Vec<RuleGroupOfFile>, ControlError> {
-    let rules = config::load_rules(&file.text, &file.path, &check_expression, &check_template)
+    let rules = config::load_rules(&file.text, &file.path, &check_expression, Some(&check_template))
         .map_err(|errors| ControlError::Config(rule_errors(&file.path, &errors)))?;
     let in_file = |group| RuleGroupOfFile { file: file.path.clone(), group };
     Ok(rules.groups.into_iter().map(in_file).collect())
@@ -67,8 +67,8 @@ fn check_expression(expr: &str) -> Result<(), String> {
     promql::parser::parse(expr, &Features::default()).map(|_| ()).map_err(|error| error.to_string())
 }
 
-fn check_template(text: &str) -> Result<(), String> {
-    rules::template::check(text)
+fn check_template(alert: &str, text: &str) -> Result<(), String> {
+    rules::template::check(alert, text)
 }
 
 fn rule_errors(file: &str, errors: &[config::ConfigError]) -> String {

@@ -111,4 +111,17 @@ mod tests {
             assert!(parse(text).is_err(), "{text}");
         }
     }
+    #[test]
+    fn durations_are_those_of_prometheus() {
+        let Some(cases) = crate::fixtures::load("misc/json/duration_golden.json") else { return };
+        for case in cases.as_array().unwrap() {
+            match parse(case["in"].as_str().unwrap()) {
+                Ok(duration) => {
+                    assert_eq!(duration.as_nanos(), u128::from(case["ns"].as_u64().unwrap()), "{case}");
+                    assert_eq!(format(duration), case["string"].as_str().unwrap());
+                }
+                Err(error) => assert_eq!(error.to_string(), case["error"].as_str().unwrap(), "{case}"),
+            }
+        }
+    }
 }

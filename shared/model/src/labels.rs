@@ -9,7 +9,7 @@
 //! bytes below 0x80 (0x40 set on all but the last), which keeps the whole valid UTF-8.
 
 use std::cmp::Ordering;
-use std::fmt;
+use std::fmt::{self, Write};
 use std::sync::Arc;
 
 use xxhash_rust::xxh64::Xxh64;
@@ -50,7 +50,7 @@ impl Labels {
     /// The value of `name`, or `None` where it is absent.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        for (candidate, value) in self.iter() {
+        for (candidate, value) in self {
             match candidate.cmp(name) {
                 Ordering::Less => {}
                 Ordering::Equal => return Some(value),
@@ -132,7 +132,7 @@ impl Labels {
     #[must_use]
     pub fn hash(&self) -> u64 {
         let mut hasher = Xxh64::new(0);
-        for (name, value) in self.iter() {
+        for (name, value) in self {
             for text in [name, value] {
                 update_with_length(&mut hasher, text.len());
                 hasher.update(text.as_bytes());
@@ -331,12 +331,6 @@ pub fn is_legacy_metric_name(name: &str) -> bool {
         && bytes.all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b':')
 }
 
-/// Go's `unicode.IsPrint` of what is not ASCII: letters, marks, numbers, punctuation and symbols.
-fn is_printable(c: char) -> bool {
-    // Debug text escapes the very same characters, but marks at its start as well.
-    c.is_ascii() || ['a', c].iter().collect::<String>().escape_debug().count() == 2
-}
-
 /// `text` as Go's `strconv.Quote` writes it.
 #[must_use]
 pub fn quote(text: &str) -> String {
@@ -353,14 +347,31 @@ pub fn quote(text: &str) -> String {
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
             '\u{b}' => out.push_str("\\v"),
-            c if (c as u32) < 0x20 || c as u32 == 0x7f => out.push_str(&format!("\\x{:02x}", c as u32)),
+            c if c.is_ascii_control() => {
+                let _ = write!(out, "\\x{:02x}", c as u32);
+            }
             c if is_printable(c) => out.push(c),
-            c if (c as u32) < 0x1_0000 => out.push_str(&format!("\\u{:04x}", c as u32)),
-            c => out.push_str(&format!("\\U{:08x}", c as u32)),
+            c if (c as u32) < 0x1_0000 => {
+                let _ = write!(out, "\\u{:04x}", c as u32);
+            }
+            c => {
+                let _ = write!(out, "\\U{:08x}", c as u32);
+            }
         }
     }
     out.push('"');
     out
+}
+
+/// Go's `unicode.IsPrint`: letters, marks, numbers, punctuation, symbols and the space.
+fn is_printable(c: char) -> bool {
+    if c.is_ascii() {
+        return !c.is_ascii_control();
+    }
+    // The standard library escapes exactly the others, after a first character that a mark can attach to.
+    let mut base = String::from("a");
+    base.push(c);
+    base.escape_debug().nth(1) == Some(c)
 }
 
 fn push_label(packed: &mut String, name: &str, value: &str) {

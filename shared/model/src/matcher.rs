@@ -174,4 +174,27 @@ mod tests {
         assert_eq!(matcher.set_matches(), Some(vec!["web", "db", "api"]));
         assert_eq!(Matcher::new(MatchOp::Regex, "a", "we.|db").unwrap().set_matches(), None);
     }
+    fn parse(text: &str) -> Matcher {
+        let at = text.find(['=', '!']).unwrap();
+        let (name, rest) = text.split_at(at);
+        let ops = [
+            ("=~", MatchOp::Regex),
+            ("!~", MatchOp::NotRegex),
+            ("!=", MatchOp::NotEqual),
+            ("=", MatchOp::Equal),
+        ];
+        let (sign, op) = ops.into_iter().find(|(sign, _)| rest.starts_with(sign)).unwrap();
+        Matcher::new(op, name, rest[sign.len()..].trim_matches('"')).unwrap()
+    }
+
+    #[test]
+    fn matchers_match_as_in_prometheus() {
+        let Some(cases) = crate::fixtures::load("labels/json/TestMatcher_tests.json") else { return };
+        for case in cases.as_array().unwrap() {
+            let matcher = parse(case["matcher"].as_str().unwrap());
+            let expected = case["match"].as_bool().unwrap();
+            assert_eq!(matcher.matches(case["value"].as_str().unwrap()), expected, "{case}");
+            assert_eq!(matcher.to_string(), case["matcher"].as_str().unwrap());
+        }
+    }
 }

@@ -89,4 +89,16 @@ mod tests {
         assert_eq!(format_api(1e20), "100000000000000000000");
         assert_eq!(format_api(-0.0), "-0");
     }
+    #[test]
+    fn formats_are_those_of_prometheus() {
+        let Some(cases) = crate::fixtures::load("misc/json/float_format_golden.json") else { return };
+        for case in cases.as_array().unwrap() {
+            let bits = u64::from_str_radix(case["bits"].as_str().unwrap(), 16).unwrap();
+            let value = f64::from_bits(bits);
+            assert_eq!(format_f(value), case["format_f"].as_str().unwrap());
+            assert_eq!(format_g(value), case["sprintf_g"].as_str().unwrap());
+            assert_eq!(format_g(value), case["sprintf_v"].as_str().unwrap());
+            assert_eq!(format_api(value), case["web_api_json"].as_str().unwrap());
+        }
+    }
 }

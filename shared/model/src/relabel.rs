@@ -98,6 +98,9 @@ pub enum RelabelError {
     /// `action` is none of the known ones.
     #[error("unknown relabel action {0}")]
     UnknownAction(String),
+    /// `action` is null.
+    #[error("relabel action cannot be empty")]
+    EmptyAction,
     /// `hashmod` without `modulus`.
     #[error("relabel configuration for hashmod requires non-zero modulus")]
     ZeroModulus,

@@ -24,7 +24,12 @@ pub fn parse(text: &str) -> Option<TimestampMs> {
         digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok())?
     };
     let separator = |at: usize, allowed: &str| text.get(at..=at).is_some_and(|found| allowed.contains(found));
-    if !(separator(4, "-") && separator(7, "-") && separator(10, "Tt") && separator(13, ":") && separator(16, ":")) {
+    if !(separator(4, "-")
+        && separator(7, "-")
+        && separator(10, "Tt")
+        && separator(13, ":")
+        && separator(16, ":"))
+    {
         return None;
     }
     let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
@@ -91,7 +96,8 @@ fn zone_minutes(zone: &str) -> Option<i64> {
         _ => return None,
     };
     let (hours, minutes) = zone.get(1..)?.split_once(':')?;
-    let two_digits = |t: &str| (t.len() == 2 && t.bytes().all(|b| b.is_ascii_digit())).then(|| t.parse::<i64>().ok())?;
+    let two_digits =
+        |t: &str| (t.len() == 2 && t.bytes().all(|b| b.is_ascii_digit())).then(|| t.parse::<i64>().ok())?;
     Some(sign * (two_digits(hours)? * 60 + two_digits(minutes)?))
 }
 
@@ -106,7 +112,9 @@ mod tests {
         assert_eq!(parse("2015-07-01T20:10:51.781Z"), Some(1_435_781_451_781));
         assert_eq!(parse("2015-07-01T22:10:51.781789+02:00"), Some(1_435_781_451_781));
         assert_eq!(parse("1970-01-01T00:00:00Z"), Some(0));
-        for bad in ["2015-02-29T00:00:00Z", "2015-07-01", "2015-07-01T20:10:51", "2015-13-01T00:00:00Z", "x", ""] {
+        for bad in
+            ["2015-02-29T00:00:00Z", "2015-07-01", "2015-07-01T20:10:51", "2015-13-01T00:00:00Z", "x", ""]
+        {
             assert_eq!(parse(bad), None, "{bad}");
         }
         assert_eq!(format(1_435_781_451_780), "2015-07-01T20:10:51.78Z");

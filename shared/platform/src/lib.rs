@@ -27,7 +27,9 @@
 mod error;
 mod fetcher;
 mod files;
+mod glob;
 mod handler;
+mod limits;
 mod objects;
 mod queue;
 mod rows;
@@ -40,7 +42,12 @@ use std::sync::Arc;
 pub use error::{PlatformError, Retry};
 pub use fetcher::{FetchError, Fetcher, HttpMethod, HttpRequest, HttpResponse};
 pub use files::{FileError, Files};
+pub use glob::{Glob, GlobSegment, NamePattern};
 pub use handler::{Deadline, Handler};
+pub use limits::{
+    MESSAGE_BYTES_MAX, MESSAGE_DELAY_MAX, OBJECT_KEY_BYTES_MAX, OBJECT_SEGMENT_BYTES_MAX, ROW_BYTES_MAX,
+    ROW_KEY_BYTES_MAX, check_message, check_object_key, check_row, is_object_segment,
+};
 pub use objects::{ByteRange, ListedObject, Object, Objects, Put, Version};
 pub use queue::{Message, Queue, Receipt};
 pub use rows::{Cas, Row, RowKey, RowPut, RowRange, Rows};

@@ -65,13 +65,16 @@ pub struct Object {
 
 /// A store of immutable objects.
 ///
-/// Keys are 1 to 512 bytes of `[A-Za-z0-9._=-]` segments joined by single `/`; no segment is `.` or `..`.
+/// Keys are 1 to 512 bytes of `[A-Za-z0-9._=-]` segments joined by single `/`; no segment is `.` or `..` or longer than
+/// 255 bytes. A key is not also the beginning of another one's segments: `a` and `a/b` cannot both exist, as they could
+/// not in a directory.
 ///
 /// # Contract
 /// - `create` is atomic and durable when it returns [`Put::Created`]; of concurrent creators exactly one gets it.
 /// - A created object is at once visible to `read` and `list`, whole.
 /// - `list` gives keys in bytewise order, after `after` (exclusive) where given, at most `limit`; fewer than `limit`
 ///   means that there are no more.
+/// - A range that begins at or after the end of an object reads no bytes.
 /// - `delete` of a key that is not there succeeds. Only the collector calls it.
 pub trait Objects: Send + Sync {
     /// Creates `key` unless it exists.

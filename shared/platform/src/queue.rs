@@ -27,6 +27,7 @@ pub struct Message {
 /// - A message is delivered no earlier than `delay` after it was sent.
 /// - A delivered message is hidden for `visibility`; unless it is deleted by then it is delivered again.
 /// - A message that was received as often as the queue allows moves to the dead-letter queue.
+/// - Deleting a message that is gone, or through a receipt that a later delivery has replaced, succeeds.
 /// - Bodies are at most 256 KiB.
 pub trait Queue: Send + Sync {
     /// Sends a message; `delay` is at most 15 minutes.

@@ -1,5 +1,7 @@
 //! Rows: DynamoDB, or an embedded ACID store.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::PlatformFuture;
@@ -31,6 +33,12 @@ pub struct Row {
     pub value: Bytes,
     /// When it may vanish by itself, seconds since the epoch. Later than that it may still be seen for days.
     pub expires_at_s: Option<i64>,
+}
+
+impl fmt::Display for RowKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.partition, self.sort)
+    }
 }
 
 /// What became of a row's creation.
@@ -82,7 +90,8 @@ pub trait Rows: Send + Sync {
         expires_at_s: Option<i64>,
     ) -> PlatformFuture<'a, RowPut>;
 
-    /// Replaces the value of a row that is at version `expected`; with `expected` 0, creates it where there is none.
+    /// Replaces the value of a row that is at version `expected`, and keeps its expiry; with `expected` 0, creates it
+    /// (version 1, no expiry) where there is none.
     ///
     /// # Errors
     /// [`crate::PlatformError`]; after `Ambiguous` it may have been done, or be done later.

@@ -1,6 +1,12 @@
 //! The parser against what Prometheus 3.14's own parser makes of the same texts: trees with the position of every
 //! node, error texts, and printed expressions.
 #![allow(clippy::disallowed_methods, reason = "tests find the fixtures by an environment variable")]
+#![allow(
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "so tests fail, and say why they are skipped"
+)]
 
 use std::path::PathBuf;
 
@@ -122,6 +128,8 @@ fn prometheus_own_parser_cases_agree() {
             }
         } else {
             tally.accepted(&input, &NO_FILL, &case["ast"], Some(&case["string"]));
+            let pretty = parse(&input, &NO_FILL).map(|expr| expr.prettify());
+            assert_eq!(pretty, Ok(text(&case["pretty"])), "{input}");
             let found = parse(&input, &NO_FILL).map(|expr| expr.value_type().as_str());
             let wanted = match case["valueType"].as_str().unwrap() {
                 "vector" => "instant vector",
@@ -195,6 +203,21 @@ fn expressions_print_as_prometheus_prints_them() {
         let input = text(&case["in"]);
         let printed = parse(&input, &ALL).map(|expr| expr.to_string());
         assert_eq!(printed, Ok(text(&case["out"])), "{input}");
+    }
+}
+
+#[test]
+fn expressions_are_split_into_lines_as_prometheus_splits_them() {
+    let Some(folder) = fixtures() else { return };
+    let groups = load(&folder, "parser/prettier_test.json");
+    let cases: Vec<_> =
+        groups.as_object().unwrap().values().flat_map(|cases| cases.as_array().unwrap()).collect();
+    assert_eq!(cases.len(), 62);
+    for case in cases {
+        let input = text(&case["in"]);
+        // Upstream's tests split lines of more than ten bytes.
+        let pretty = parse(&input, &ALL).map(|expr| expr.prettify_within(10));
+        assert_eq!(pretty, Ok(text(&case["out"])), "{input}");
     }
 }
 

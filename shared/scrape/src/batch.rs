@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use config::ScrapeConfig;
+use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 use model::TimestampMs;
 use platform::{Clock, Deadline};
@@ -38,10 +39,13 @@ impl Scraper {
         }
         // Those that are due first go first, so that one that waits never keeps another from its instant.
         jobs.sort_by_key(|(index, job)| (job.due, *index));
-        let scrapes =
-            jobs.into_iter().map(|(index, job)| self.scrape_when_due(index, job, ports, deadline).boxed());
+        // A loop, not a `map`: a closure over these lifetimes is not general enough for the future to be `Send`.
+        let mut waiting: Vec<BoxFuture<'_, (usize, Scrape)>> = Vec::with_capacity(jobs.len());
+        for (index, job) in jobs {
+            waiting.push(self.scrape_when_due(index, job, ports, deadline).boxed());
+        }
         let mut scrapes: Vec<(usize, Scrape)> =
-            stream::iter(scrapes).buffer_unordered(CONCURRENT_SCRAPES_MAX).collect().await;
+            stream::iter(waiting).buffer_unordered(CONCURRENT_SCRAPES_MAX).collect().await;
         scrapes.sort_by_key(|(index, _)| *index);
         let mut scrapes: Vec<Scrape> = scrapes.into_iter().map(|(_, scrape)| scrape).collect();
         let scraped: BTreeSet<SourceId> = scrapes.iter().map(|scrape| scrape.source).collect();

@@ -129,14 +129,15 @@ impl TargetCache {
         if complete {
             if self.entries.len() > self.used + self.used / 4 + 100 {
                 let scrape = self.scrape;
-                self.retain(|entry| entry.scrape == scrape);
+                self.retain(|entry, _| entry.scrape == scrape);
             }
             self.last_complete_scrape = self.scrape;
             self.last_used = self.used;
         } else if self.entries.len() > self.last_used * 2 + 1000 {
             // Scrapes that fail with ever new series would fill the memory.
-            let last_complete_scrape = self.last_complete_scrape;
-            self.retain(|entry| entry.scrape == last_complete_scrape);
+            let last = self.last_complete_scrape;
+            let is_known = |series: &CachedSeries| series.scrape == last || series.complete_scrape == last;
+            self.retain(|entry, series| entry.series.and_then(|at| series.get(at)).is_some_and(is_known));
         }
         self.scrape += 1;
         self.used = 0;
@@ -154,9 +155,9 @@ impl TargetCache {
     }
 
     /// Keeps the entries that satisfy `keep` and the series that they stand for.
-    fn retain(&mut self, keep: impl Fn(&Entry) -> bool) {
-        self.entries.retain(|_, entry| keep(entry));
+    fn retain(&mut self, keep: impl Fn(&Entry, &[CachedSeries]) -> bool) {
         let old_series = std::mem::take(&mut self.series);
+        self.entries.retain(|_, entry| keep(entry, &old_series));
         let mut numbers: BTreeMap<usize, usize> = BTreeMap::new();
         for entry in self.entries.values_mut() {
             let Some(old) = entry.series else { continue };

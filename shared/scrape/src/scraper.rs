@@ -6,7 +6,7 @@ use config::{ScrapeConfig, ScrapeProtocol};
 use futures::FutureExt;
 use futures::future::{self, Either};
 use model::{Labels, TimestampMs};
-use platform::{Clock, FetchError, Fetcher, Files, HttpResponse};
+use platform::{Clock, FetchError, Fetcher, Files, HttpResponse, Platform};
 use storage::{Scrape, ScrapeOutcome, ScrapeSample, SourceId};
 use tracing::{debug, warn};
 use wire::ScrapeTarget;
@@ -25,6 +25,9 @@ const TOLERANCE_MS_MAX: i64 = 2;
 /// The same as a part of the interval.
 const TOLERANCE_INTERVAL_PARTS: i64 = 100;
 
+/// What a scraper remembers by default: about as many bytes for a million series.
+const CACHE_BYTES_MAX: usize = 512 << 20;
+
 /// What a scrape asks of the world.
 #[derive(Clone, Copy)]
 pub struct ScrapePorts<'a> {
@@ -34,6 +37,12 @@ pub struct ScrapePorts<'a> {
     pub files: &'a dyn Files,
     /// Time.
     pub clock: &'a dyn Clock,
+}
+
+impl<'a> From<&'a Platform> for ScrapePorts<'a> {
+    fn from(platform: &'a Platform) -> Self {
+        Self { fetcher: &*platform.fetcher, files: &*platform.files, clock: &*platform.clock }
+    }
 }
 
 impl std::fmt::Debug for ScrapePorts<'_> {
@@ -60,6 +69,12 @@ pub(crate) struct Job<'a> {
     pub(crate) due: TimestampMs,
     /// Bound on the scrape.
     pub(crate) timeout: Duration,
+}
+
+impl Default for Scraper {
+    fn default() -> Self {
+        Self::new(CACHE_BYTES_MAX)
+    }
 }
 
 impl Scraper {

@@ -138,7 +138,11 @@ fn describe(labels: &[RawLabel<'_>]) -> String {
 }
 
 /// `FormatOpenMetricsFloat` of Prometheus: Go's `%g` with at least one decimal.
-fn format_openmetrics(value: f64) -> String {
+pub(crate) fn format_openmetrics(value: f64) -> String {
+    // Both zeros.
+    if value == 0.0 {
+        return "0.0".to_owned();
+    }
     let mut text = model::number::format_g(value);
     if value.is_finite() && !text.contains(['e', '.']) {
         text.push_str(".0");

@@ -75,7 +75,9 @@ impl Store {
         }
     }
 
-    fn is_late(&self, tick: i64) -> bool {
+    /// Whether it is too late to make a segment of `tick`, ms, durable: [`Store::append`] would refuse it (P12).
+    #[must_use]
+    pub fn is_late(&self, tick: i64) -> bool {
         self.ports.now().saturating_sub(tick) > self.settings.late_bound_ms
     }
 

@@ -18,7 +18,7 @@ use platform::Deadline;
 
 use crate::error::TsdbError;
 use crate::head::{Commit, Committed};
-use crate::keys::{DAY_MS, HOUR_MS};
+use crate::keys::HOUR_MS;
 use crate::store::Store;
 use crate::together::{Work, together};
 
@@ -122,7 +122,8 @@ impl Store {
 
     async fn delete_rows(&self, before: i64, deadline: Deadline) -> Result<u64, TsdbError> {
         let known = *self.collected_until.lock().unwrap_or_else(PoisonError::into_inner);
-        let oldest = before.saturating_sub(self.settings.wal_expiry_ms).saturating_sub(DAY_MS);
+        // What is older has expired by itself.
+        let oldest = before.saturating_sub(self.settings.wal_expiry_ms).saturating_sub(HOUR_MS);
         let mut deleted = 0;
         for range in self.keys.segments(known.max(oldest), before) {
             self.ports.check(deadline, "collecting segments")?;

@@ -75,6 +75,7 @@ impl From<BlockError> for TsdbError {
         match error {
             BlockError::Platform(error) => Self::Platform(error),
             BlockError::Corrupt { file, reason } => Self::Corrupt { what: file, reason },
+            BlockError::TooManySamples => Self::TooManySamples,
             error @ (BlockError::Unsorted(_) | BlockError::Malformed(_) | BlockError::Encode { .. }) => {
                 Self::Encode { what: "a block".to_owned(), reason: error.to_string() }
             }

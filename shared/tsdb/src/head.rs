@@ -44,7 +44,7 @@ impl Store {
     /// The register alone, with its version.
     pub(crate) async fn head(&self) -> Result<(u64, Head), TsdbError> {
         match self.ports.row(&self.keys.head()).await? {
-            Some(row) => Ok((row.version, self.decode_head(&row)?)),
+            Some(row) => Ok((row.version, decode_head(&row)?)),
             None => Ok((0, Head { v: FORMAT, manifest: None, watermark: 0 })),
         }
     }
@@ -70,6 +70,10 @@ impl Store {
             return Ok(manifest);
         }
         let body = self.ports.read_object(key).await?;
+        if !self.keys.is_manifest(key, &body) {
+            let reason = "its checksum is not the one in its name".to_owned();
+            return Err(TsdbError::Corrupt { what: key.to_owned(), reason });
+        }
         let manifest: Manifest = wire::decode("manifest", &body)
             .map_err(|e| TsdbError::Corrupt { what: key.to_owned(), reason: e.to_string() })?;
         check_format(key, manifest.v)?;
@@ -97,8 +101,9 @@ impl Store {
         let key = if manifest == *parent.manifest && parent.head.manifest.is_some() {
             parent.head.manifest.clone()
         } else {
-            let key = self.keys.manifest(&self.ports.unique_id());
-            self.ports.create_object(&key, &Bytes::from(wire::encode(&manifest))).await?;
+            let body = Bytes::from(wire::encode(&manifest));
+            let key = self.keys.manifest(&self.ports.unique_id(), &body);
+            self.ports.create_object(&key, &body).await?;
             Some(key)
         };
         self.set_head(parent, Head { v: FORMAT, manifest: key, watermark }).await
@@ -120,37 +125,37 @@ impl Store {
                 reason: format!("head went from version {} to {version}", parent.version),
             }),
             // The port may itself have repeated the call, so that the row which beat us may be our own.
-            Ok(Cas::Lost(now)) => self.judge(parent, &head, now).map(|done| done.unwrap_or(Commit::Lost)),
+            Ok(Cas::Lost(now)) => judge(parent, &head, now).map(|done| done.unwrap_or(Commit::Lost)),
             Err(error @ PlatformError::Ambiguous { .. }) => {
                 let now = self.ports.row(&row).await?;
-                self.judge(parent, &head, now)?.ok_or(TsdbError::Platform(error))
+                judge(parent, &head, now)?.ok_or(TsdbError::Platform(error))
             }
             Err(error) => Err(error.into()),
         }
     }
+}
 
-    /// What became of setting `head` after `parent`, given the row as it is now; `None` while that is unknown.
-    ///
-    /// A commit always changes the manifest's key or the watermark, so that at the version after `parent` an equal
-    /// head is ours. A fence changes neither; of two that are equal it does not matter whose was first.
-    fn judge(&self, parent: &Committed, head: &Head, now: Option<Row>) -> Result<Option<Commit>, TsdbError> {
-        let Some(row) = now else { return Ok(None) };
-        let current = self.decode_head(&row)?;
-        if row.version == parent.version + 1 {
-            return Ok(Some(if current == *head { Commit::Done } else { Commit::Lost }));
-        }
-        // Further on, only a manifest that nobody else can have named tells.
-        let ours = head.manifest != parent.head.manifest && current.manifest == head.manifest;
-        Ok(ours.then_some(Commit::Done))
+/// What became of setting `head` after `parent`, given the row as it is now; `None` while that is unknown.
+///
+/// A commit always changes the manifest's key or the watermark, so that at the version after `parent` an equal
+/// head is ours. A fence changes neither; of two that are equal it does not matter whose was first.
+fn judge(parent: &Committed, head: &Head, now: Option<Row>) -> Result<Option<Commit>, TsdbError> {
+    let Some(row) = now else { return Ok(None) };
+    let current = decode_head(&row)?;
+    if row.version == parent.version + 1 {
+        return Ok(Some(if current == *head { Commit::Done } else { Commit::Lost }));
     }
+    // Further on, only a manifest that nobody else can have named tells.
+    let ours = head.manifest != parent.head.manifest && current.manifest == head.manifest;
+    Ok(ours.then_some(Commit::Done))
+}
 
-    fn decode_head(&self, row: &Row) -> Result<Head, TsdbError> {
-        let what = format!("{}/{}", row.key.partition, row.key.sort);
-        let head: Head = wire::decode("head", &row.value)
-            .map_err(|e| TsdbError::Corrupt { what: what.clone(), reason: e.to_string() })?;
-        check_format(&what, head.v)?;
-        Ok(head)
-    }
+fn decode_head(row: &Row) -> Result<Head, TsdbError> {
+    let what = format!("{}/{}", row.key.partition, row.key.sort);
+    let head: Head = wire::decode("head", &row.value)
+        .map_err(|e| TsdbError::Corrupt { what: what.clone(), reason: e.to_string() })?;
+    check_format(&what, head.v)?;
+    Ok(head)
 }
 
 fn check_format(what: &str, version: u32) -> Result<(), TsdbError> {

@@ -5,7 +5,7 @@
 //!          head/<scope>              current                  the head register
 //! objects  wal/<scope>/<yyyymmdd>/<tick>-<shard>-<attempt>   the payload of a bulky segment
 //!          layout/<scope>/<yyyymmdd>/<id>                    a layout, stored anew for each day that uses it
-//!          manifest/<scope>/<ulid>                           a manifest
+//!          manifest/<scope>/<ulid>-<xxh3>                    a manifest
 //!          block/<scope>/<ulid>/<file>                       a file of a block, whose id is `<scope>/<ulid>`
 //! ```
 //!
@@ -16,6 +16,7 @@ use std::fmt;
 
 use model::time::align_down;
 use platform::{RowKey, RowRange};
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::TsdbError;
 use crate::wal::LayoutId;
@@ -200,10 +201,17 @@ impl Keys {
         Day::parse(key.strip_prefix(&self.layouts())?.split_once('/')?.0)
     }
 
-    /// The object of a manifest.
+    /// The object of a manifest: its attempt's ULID, and the xxh3-64 of its content.
     #[must_use]
-    pub fn manifest(&self, ulid: &str) -> String {
-        format!("manifest/{}/{ulid}", self.scope)
+    pub fn manifest(&self, ulid: &str, content: &[u8]) -> String {
+        format!("manifest/{}/{ulid}-{:016x}", self.scope, xxh3_64(content))
+    }
+
+    /// Whether `content` is what a manifest's key says.
+    #[must_use]
+    pub fn is_manifest(&self, key: &str, content: &[u8]) -> bool {
+        let name = key.strip_prefix(&self.manifests()).and_then(|name| name.split_once('-'));
+        name.is_some_and(|(ulid, _)| key == self.manifest(ulid, content))
     }
 
     /// What all manifests' keys begin with.
@@ -215,7 +223,7 @@ impl Keys {
     /// The instant, ms, at which the attempt that wrote a manifest began.
     #[must_use]
     pub fn manifest_time(&self, key: &str) -> Option<i64> {
-        ulid_time(key.strip_prefix(&self.manifests())?)
+        ulid_time(key.strip_prefix(&self.manifests())?.split_once('-')?.0)
     }
 
     /// The id of a block.

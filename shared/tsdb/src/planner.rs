@@ -7,9 +7,9 @@
 //! ```
 //!
 //! A window is merged once it has closed and has more than one block. What arrives later is merged into the window's
-//! block when it has waited long enough or there is enough of it. A merge takes blocks in the manifest's order and
-//! never skips one, so that precedence (see [`wire::Manifest::blocks`]) survives; every merge makes at least two
-//! blocks one, so planning ends.
+//! block when it has waited long enough or there is enough of it. A merge takes blocks in the manifest's order, and
+//! none whose time overlaps that of an earlier one that it leaves, so that precedence (see
+//! [`wire::Manifest::blocks`]) survives; every merge makes at least two blocks one, so planning ends.
 
 use std::collections::BTreeMap;
 
@@ -107,7 +107,14 @@ impl Context<'_> {
                 return None;
             }
         }
-        let taken = blocks.iter().take(self.settings.merge_inputs_max.max(2));
+        // All above level 1, or the result would overlap the rest of them; of level 1 the first.
+        let above = blocks.iter().filter(|block| block.level > 1).count();
+        let mut room = self.settings.merge_inputs_max.saturating_sub(above).max(2usize.saturating_sub(above));
+        let taken = blocks.iter().filter(|block| {
+            let fits = block.level > 1 || room > 0;
+            room = room.saturating_sub(usize::from(block.level == 1));
+            fits
+        });
         Some(Job::Merge { level, blocks: taken.map(|block| block.id.clone()).collect() })
     }
 }

@@ -97,7 +97,7 @@ impl Store {
         let mut works: Vec<Work<'_, (usize, Vec<Series>)>> = Vec::new();
         for (at, select) in selects.iter().enumerate() {
             for meta in snapshot.blocks(select.min_time, select.max_time) {
-                works.push(Box::pin(self.select_block(meta, at, select)));
+                works.push(Box::pin(self.select_block(meta, at, select, samples_max)));
             }
         }
         // Buffered in order: that is the order of precedence. Not waited for all together: too many samples are too
@@ -124,9 +124,12 @@ impl Store {
         meta: &BlockMeta,
         at: usize,
         select: &Select,
+        samples_max: u64,
     ) -> Result<(usize, Vec<Series>), TsdbError> {
         let reader = self.open_block(meta).await?;
-        Ok((at, reader.select(&select.matchers, select.min_time, select.max_time).await?))
+        let found =
+            reader.select_limited(&select.matchers, select.min_time, select.max_time, samples_max).await?;
+        Ok((at, found))
     }
 
     /// The segments that any of some selectors needs, each loaded once.

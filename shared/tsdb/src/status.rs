@@ -151,9 +151,9 @@ fn cardinality(segments: &[&Segment], limit: usize) -> HeadStats {
     }
     let mut by_metric: BTreeMap<&str, u64> = BTreeMap::new();
     let mut by_pair: BTreeMap<(&str, &str), u64> = BTreeMap::new();
-    for labels in series.iter().copied() {
+    for labels in &series {
         *by_metric.entry(labels.metric_name()).or_default() += 1;
-        for pair in labels.iter() {
+        for pair in *labels {
             *by_pair.entry(pair).or_default() += 1;
         }
     }

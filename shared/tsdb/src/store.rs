@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 
-use wire::Manifest;
+use wire::{BlockMeta, Manifest};
 
 use crate::block::BlockReader;
 use crate::cache::Lru;
+use crate::error::TsdbError;
 use crate::keys::{Day, Keys};
 use crate::ports::Ports;
 use crate::segments::Segment;
@@ -63,6 +64,14 @@ impl Store {
             listed_from: Mutex::default(),
             collected_until: Mutex::default(),
         }
+    }
+
+    /// The live blocks, as the current manifest has them.
+    ///
+    /// # Errors
+    /// [`TsdbError`].
+    pub async fn blocks(&self) -> Result<Vec<BlockMeta>, TsdbError> {
+        Ok(self.load().await?.manifest.blocks.clone())
     }
 
     /// The settings that it was made with.

@@ -20,7 +20,9 @@ use model::Labels;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-pub use alert::{ActiveAlert, AlertPhase, AlertState, RuleGroupState, RuleState};
+pub use alert::{
+    ActiveAlert, Alert, AlertPhase, AlertState, Alertmanager, RuleGroupState, RuleHealth, RuleState,
+};
 pub use config::{ConfigBundle, Pointer, RuleFileText};
 pub use manifest::{BlockFile, BlockMeta, Head, Manifest, RetiredBlock};
 pub use task::{

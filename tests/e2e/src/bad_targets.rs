@@ -50,8 +50,9 @@ fn huge(stream: &mut TcpStream) -> std::io::Result<()> {
     let block = LINE.repeat((1 << 20) / LINE.len());
     let blocks = 100_000_000 / block.len() + 1;
     let length = blocks * block.len();
-    let head =
-        format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {length}\r\n\r\n");
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {length}\r\n\r\n"
+    );
     stream.write_all(head.as_bytes())?;
     for _ in 0..blocks {
         stream.write_all(&block)?;

@@ -102,7 +102,8 @@ impl Foxfire {
     /// The `data` of a successful answer.
     pub fn data(&self, path: &str) -> Value {
         let (status, body) = self.get(path);
-        let answer: Value = serde_json::from_str(&body).unwrap_or_else(|error| panic!("{path}: {error}: {body}"));
+        let answer: Value =
+            serde_json::from_str(&body).unwrap_or_else(|error| panic!("{path}: {error}: {body}"));
         assert_eq!((status, answer["status"].as_str()), (200, Some("success")), "{path}: {body}");
         answer["data"].clone()
     }

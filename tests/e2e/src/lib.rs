@@ -9,7 +9,10 @@
 
 #![allow(clippy::disallowed_methods, reason = "this crate drives real processes in real time")]
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test harness fails by panicking")]
-#![allow(clippy::missing_panics_doc, reason = "everything here panics where the world is not as the test needs it")]
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "everything here panics where the world is not as the test needs it"
+)]
 
 mod bad_targets;
 mod foxfire;

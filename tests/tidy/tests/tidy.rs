@@ -24,17 +24,42 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("control", &["config", "platform", "promql", "rules", "wire"]),
     ("api", &["config", "model", "platform", "promql", "storage", "wire"]),
     ("discovery-function", &["control", "discovery", "platform", "telemetry", "wire"]),
-    ("scraper-function", &["config", "control", "platform", "scrape", "storage", "telemetry", "tsdb", "wire"]),
+    (
+        "scraper-function",
+        &["config", "control", "platform", "scrape", "storage", "telemetry", "tsdb", "wire"],
+    ),
     ("compactor-function", &["platform", "telemetry", "tsdb", "wire"]),
     (
         "query-function",
-        &["api", "config", "control", "discovery", "model", "platform", "promql", "storage", "telemetry", "tsdb", "wire"],
+        &[
+            "api",
+            "config",
+            "control",
+            "discovery",
+            "model",
+            "platform",
+            "promql",
+            "storage",
+            "telemetry",
+            "tsdb",
+            "wire",
+        ],
     ),
     (
         "ruler-function",
         &[
-            "config", "control", "discovery", "model", "notify", "platform", "promql", "rules", "storage", "telemetry",
-            "tsdb", "wire",
+            "config",
+            "control",
+            "discovery",
+            "model",
+            "notify",
+            "platform",
+            "promql",
+            "rules",
+            "storage",
+            "telemetry",
+            "tsdb",
+            "wire",
         ],
     ),
 ];
@@ -119,7 +144,10 @@ fn files_are_small_and_say_what_they_are() {
     for SourceFile { path, text } in files(&["rs"]) {
         assert!(text.starts_with("//!") || is_test_code(&path), "{path} does not begin with a `//!` line");
         let lines = text.lines().count();
-        assert!(lines <= CODE_LINES_MAX || is_test_code(&path), "{path} has {lines} lines: split it along an idea");
+        assert!(
+            lines <= CODE_LINES_MAX || is_test_code(&path),
+            "{path} has {lines} lines: split it along an idea"
+        );
         if path.starts_with("functions/") && path.ends_with("/main.rs") {
             assert!(lines <= MAIN_LINES_MAX, "{path} has {lines} lines: logic belongs in the library");
         }

@@ -54,7 +54,8 @@ pub(super) fn tracing(decoder: &mut Decoder<'_>, id: NodeId) -> Decoded<()> {
             "compression" => {
                 let compression = decoder.string(value, "string")?;
                 if !compression.is_empty() && compression != "gzip" {
-                    let text = format!("invalid compression type {compression} provided, valid options: gzip");
+                    let text =
+                        format!("invalid compression type {compression} provided, valid options: gzip");
                     return Err(Fatal(text));
                 }
             }
@@ -62,8 +63,9 @@ pub(super) fn tracing(decoder: &mut Decoder<'_>, id: NodeId) -> Decoded<()> {
                 decoder.duration(value)?;
             }
             "headers" => {
-                decoder
+                let headers = decoder
                     .map(value, "map[string]string", &mut |decoder, value| decoder.string(value, "string"))?;
+                headers.iter().try_for_each(|(name, _)| check_header(name))?;
             }
             // Nothing is sent, so it does not matter how it would be secured.
             "tls_config" => {}
@@ -78,6 +80,37 @@ pub(super) fn tracing(decoder: &mut Decoder<'_>, id: NodeId) -> Decoded<()> {
         return Err(Fatal("tracing endpoint must be set".to_owned()));
     }
     note(decoder, "tracing", id);
+    Ok(())
+}
+
+/// Headers that Prometheus sets itself.
+const RESERVED_HEADERS: [&str; 16] = [
+    "host",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "user-agent",
+    "connection",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "www-authenticate",
+    "accept-encoding",
+    "x-prometheus-remote-write-version",
+    "x-prometheus-remote-read-version",
+    "x-amz-date",
+    "x-amz-security-token",
+    "x-amz-content-sha256",
+];
+
+fn check_header(name: &str) -> Decoded<()> {
+    let lower = name.to_lowercase();
+    if lower == "authorization" {
+        return Err(Fatal("authorization header configuration is not yet supported".to_owned()));
+    }
+    if RESERVED_HEADERS.contains(&lower.as_str()) {
+        return Err(Fatal(format!("{name} is a reserved header. It must not be changed")));
+    }
     Ok(())
 }
 

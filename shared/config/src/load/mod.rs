@@ -91,9 +91,10 @@ impl Raw {
                 "global" => self.global = global::decode(decoder, value)?,
                 "rule_files" => self.rule_files = decoder.strings(value, "[]string")?,
                 "scrape_configs" => {
-                    self.scrape_configs = decoder.list(value, "[]*config.ScrapeConfig", &mut |decoder, id| {
-                        if decoder.is_null(id) { Ok(None) } else { scrape::decode(decoder, id).map(Some) }
-                    })?;
+                    self.scrape_configs =
+                        decoder.list(value, "[]*config.ScrapeConfig", &mut |decoder, id| {
+                            if decoder.is_null(id) { Ok(None) } else { scrape::decode(decoder, id).map(Some) }
+                        })?;
                 }
                 "alerting" => self.alerting = alerting::decode(decoder, value)?,
                 "runtime" => inert::runtime(decoder, value)?,
@@ -134,11 +135,7 @@ impl Raw {
     }
 }
 
-fn expand_external_labels(
-    global: &mut GlobalConfig,
-    options: &LoadOptions<'_>,
-    warnings: &mut Vec<String>,
-) {
+fn expand_external_labels(global: &mut GlobalConfig, options: &LoadOptions<'_>, warnings: &mut Vec<String>) {
     let mut builder = global.external_labels.to_builder();
     for (name, value) in &global.external_labels {
         let expanded = crate::expand::expand(value, &mut |variable| {

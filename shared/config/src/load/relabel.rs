@@ -23,11 +23,11 @@ pub(super) fn none_null(steps: Vec<Option<RelabelConfig>>, message: &str) -> Dec
 fn decode(decoder: &mut Decoder<'_>, id: NodeId) -> Decoded<RelabelConfig> {
     let mark = decoder.mark();
     let mut config = RelabelConfig::default();
-    let (mut regex_is_set, mut sources_are_set) = (false, false);
+    let mut set = Presence::default();
     decoder.structure(id, "relabel.plain", &mut |decoder, key, value| {
         match key {
             "source_labels" => {
-                sources_are_set = !decoder.is_null(value);
+                set.sources = !decoder.is_null(value);
                 config.source_labels = decoder.list(value, "model.LabelNames", &mut label_name)?;
             }
             "separator" => config.separator = decoder.string(value, "string")?,
@@ -35,18 +35,19 @@ fn decode(decoder: &mut Decoder<'_>, id: NodeId) -> Decoded<RelabelConfig> {
                 let mark = decoder.mark();
                 let text = decoder.string(value, "string")?;
                 if decoder.clean_since(mark) {
-                    config.regex = AnchoredRegex::new(&text)?;
+                    config.regex = AnchoredRegex::new_for_relabelling(&text)?;
                     config.regex_text = text;
-                    regex_is_set = true;
+                    set.regex = true;
                 }
             }
             "modulus" => config.modulus = decoder.uint(value, "uint64")?,
             "target_label" => config.target_label = decoder.string(value, "string")?,
             "replacement" => config.replacement = decoder.string(value, "string")?,
             "action" => {
+                set.null_action = decoder.is_null(value);
                 let mark = decoder.mark();
                 let text = decoder.string(value, "string")?;
-                if decoder.clean_since(mark) {
+                if decoder.clean_since(mark) && !set.null_action {
                     config.action = RelabelAction::parse(&text)?;
                 }
             }
@@ -55,23 +56,33 @@ fn decode(decoder: &mut Decoder<'_>, id: NodeId) -> Decoded<RelabelConfig> {
         Ok(Field::Known)
     })?;
     if decoder.clean_since(mark) {
-        check_presence(&config, regex_is_set, sources_are_set)?;
+        set.check(&config)?;
     }
     Ok(config)
 }
 
-/// Fields that must not even be written, whatever they say.
-fn check_presence(config: &RelabelConfig, regex_is_set: bool, sources_are_set: bool) -> Decoded<()> {
-    match config.action {
-        RelabelAction::KeepEqual | RelabelAction::DropEqual
-            if regex_is_set && !config.target_label.is_empty() =>
-        {
-            Err(RelabelError::OnlyEqualFields(config.action).into())
+/// What is written, whatever it says.
+#[derive(Default)]
+struct Presence {
+    regex: bool,
+    sources: bool,
+    null_action: bool,
+}
+
+impl Presence {
+    fn check(&self, config: &RelabelConfig) -> Decoded<()> {
+        match config.action {
+            _ if self.null_action => Err(RelabelError::EmptyAction.into()),
+            RelabelAction::KeepEqual | RelabelAction::DropEqual
+                if self.regex && !config.target_label.is_empty() =>
+            {
+                Err(RelabelError::OnlyEqualFields(config.action).into())
+            }
+            RelabelAction::LabelDrop | RelabelAction::LabelKeep if self.sources => {
+                Err(RelabelError::OnlyRegex(config.action).into())
+            }
+            _ => Ok(()),
         }
-        RelabelAction::LabelDrop | RelabelAction::LabelKeep if sources_are_set => {
-            Err(RelabelError::OnlyRegex(config.action).into())
-        }
-        _ => Ok(()),
     }
 }
 

@@ -138,7 +138,9 @@ impl Raw {
         }
         if !self.fallback.is_empty() {
             let fallback = protocol(&self.fallback).map_err(|text| {
-                Fatal(format!("invalid fallback_scrape_protocol for scrape config with job name {quoted}: {text}"))
+                Fatal(format!(
+                    "invalid fallback_scrape_protocol for scrape config with job name {quoted}: {text}"
+                ))
             })?;
             job.fallback_scrape_protocol = fallback;
         }

@@ -70,7 +70,7 @@ impl Document {
         let mut builder = Builder::default();
         let mut parser = Parser::new_from_str(text);
         while let Some(event) = parser.next_event() {
-            let (event, span) = event.map_err(|error| scan_error(&error))?;
+            let (event, span) = event.map_err(|error| scan_error(&error, text))?;
             if matches!(event, Event::DocumentEnd | Event::StreamEnd) {
                 break;
             }
@@ -188,21 +188,37 @@ fn full_tag(tag: &Tag) -> Box<str> {
     format!("{}{}", tag.handle, tag.suffix).into()
 }
 
-/// The parser's words in libyaml's: without the context, which go-yaml does not print either.
-fn scan_error(error: &saphyr_parser::ScanError) -> String {
+/// The parser's words and lines in those of go-yaml, which prints no context, and for what its parser (not its scanner)
+/// finds the line before.
+fn scan_error(error: &saphyr_parser::ScanError, text: &str) -> String {
     let info = error.info();
-    let problem = match info.split_once(", ") {
-        Some((context, problem)) if context.starts_with("while ") => problem,
-        _ => info,
+    let (context, problem) = match info.split_once(", ") {
+        Some((context, problem)) if context.starts_with("while ") => (context, problem),
+        _ => ("", info),
     };
-    let problem = match problem {
-        "simple key expect ':'" | "simple key expected" => "could not find expected ':'",
-        "found unprintable character" => "control characters are not allowed",
-        "found unknown anchor" => "unknown anchor referenced",
-        tabs if tabs.starts_with("tab") => "found character that cannot start any token",
-        other => other,
+    let line = error.marker().line();
+    if problem == "found unknown anchor" {
+        let name: String = text
+            .chars()
+            .skip(error.marker().index() + 1)
+            .take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '-'))
+            .collect();
+        return format!("yaml: unknown anchor '{name}' referenced");
+    }
+    let (line, problem) = match problem {
+        "simple key expect ':'" | "simple key expected" => (line, "could not find expected ':'"),
+        "found unprintable character" => (line, "control characters are not allowed"),
+        "found unexpected end of stream" => (text.split('\n').count(), problem),
+        _ if problem.starts_with("tab") => (line, "found character that cannot start any token"),
+        _ if context.starts_with("while parsing a")
+            && problem.contains("expected")
+            && !context.ends_with("tag") =>
+        {
+            (line.saturating_sub(1), problem)
+        }
+        _ => (line, problem),
     };
-    format!("yaml: line {}: {problem}", error.marker().line())
+    if line == 0 { format!("yaml: {problem}") } else { format!("yaml: line {line}: {problem}") }
 }
 
 #[cfg(test)]

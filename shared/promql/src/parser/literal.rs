@@ -80,8 +80,9 @@ pub(super) fn milliseconds(seconds: f64) -> i64 {
 
 /// Whether `seconds` are too many for a 64-bit count of nanoseconds.
 pub(super) fn is_out_of_range(seconds: f64) -> bool {
-    const LIMIT: f64 = 9_223_372_036.854_775_808;
-    seconds > LIMIT || seconds < -LIMIT
+    // 2^63 ns, as near as a float comes.
+    const LIMIT: f64 = 9_223_372_036.854_776;
+    seconds.abs() > LIMIT
 }
 
 /// What a string token says: bytes, for `\xff` is one. `None` where the token is malformed, which the lexer does

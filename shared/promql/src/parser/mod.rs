@@ -14,6 +14,7 @@ pub mod functions;
 mod grammar;
 mod lexer;
 mod literal;
+mod prettier;
 mod printer;
 mod quoting;
 mod token;

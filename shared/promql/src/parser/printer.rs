@@ -1,5 +1,8 @@
-//! Syntax tree to text, as Prometheus prints expressions: what it prints parses to an equal tree. Source:
-//! `promql/parser/printer.go`.
+//! Syntax tree to text, as Prometheus prints expressions. Source: `promql/parser/printer.go`.
+//!
+//! What it prints parses to an equal tree. That is not quite so upstream: `x offset +(5m) + y` is printed without the
+//! first plus there, and then the parentheses swallow what follows. Here such a plus is kept where arithmetic follows,
+//! which the alternate form (`{:#}`) tells the operand.
 
 use std::fmt::{Display, Formatter, Result, Write as _};
 use std::time::Duration;
@@ -9,8 +12,8 @@ use model::labels::{METRIC_NAME, is_legacy_label_name, quote};
 use model::number::{format_f, format_g};
 
 use super::ast::{
-    Aggregate, At, Binary, Call, Cardinality, DurationExpr, DurationExprKind, Expr, ExprKind, MatrixSelector,
-    Offset, Subquery, UnaryOp, VectorMatching, VectorSelector,
+    Aggregate, At, Binary, BinaryOp, Call, Cardinality, DurationExpr, DurationExprKind, Expr, ExprKind,
+    MatrixSelector, Offset, Subquery, UnaryOp, VectorMatching, VectorSelector,
 };
 use super::literal;
 use super::quoting::quote_bytes;
@@ -21,30 +24,23 @@ impl Display for Expr {
             ExprKind::Number { value, duration } => number(f, *value, *duration),
             ExprKind::String(bytes) => f.write_str(&quote_bytes(bytes)),
             ExprKind::Paren(expr) => write!(f, "({expr})"),
-            ExprKind::Unary(op, expr) => write!(f, "{}{expr}", op.as_str()),
+            ExprKind::Unary(op, expr) => {
+                f.write_str(op.as_str())?;
+                Display::fmt(expr, f)
+            }
             ExprKind::Binary(binary) => chain(f, binary),
-            ExprKind::Aggregate(aggregate) => write!(f, "{aggregate}"),
-            ExprKind::Call(call) => write!(f, "{call}"),
-            ExprKind::VectorSelector(selector) => write!(f, "{selector}"),
-            ExprKind::MatrixSelector(matrix) => write!(f, "{matrix}"),
-            ExprKind::Subquery(subquery) => write!(f, "{subquery}"),
+            ExprKind::Aggregate(aggregate) => Display::fmt(aggregate, f),
+            ExprKind::Call(call) => Display::fmt(call, f),
+            ExprKind::VectorSelector(selector) => Display::fmt(selector, f),
+            ExprKind::MatrixSelector(matrix) => Display::fmt(matrix, f),
+            ExprKind::Subquery(subquery) => Display::fmt(subquery, f),
         }
     }
 }
 
 impl Display for Aggregate {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        f.write_str(self.op.as_str())?;
-        let labels = self.grouping.as_deref().unwrap_or_default();
-        if self.without {
-            f.write_str(" without ")?;
-            label_list(f, labels)?;
-            f.write_char(' ')?;
-        } else if !labels.is_empty() {
-            f.write_str(" by ")?;
-            label_list(f, labels)?;
-            f.write_char(' ')?;
-        }
+        write!(f, "{}", AggregateHead(self))?;
         f.write_char('(')?;
         if let Some(param) = &self.param {
             write!(f, "{param}, ")?;
@@ -90,15 +86,8 @@ impl Display for MatrixSelector {
 
 impl Display for Subquery {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        write!(f, "{}[", self.expr)?;
-        length(f, self.range_ms, self.range_expr.as_deref())?;
-        f.write_char(':')?;
-        if self.step_ms != 0 || self.step_expr.is_some() {
-            length(f, self.step_ms, self.step_expr.as_deref())?;
-        }
-        f.write_char(']')?;
-        at(f, self.at)?;
-        offset(f, &self.offset)
+        write!(f, "{}", self.expr)?;
+        Display::fmt(&SubqueryTail(self), f)
     }
 }
 
@@ -118,18 +107,74 @@ impl Display for DurationExpr {
     }
 }
 
+/// `sum by (a) `, what stands before an aggregation's parentheses.
+pub(super) struct AggregateHead<'a>(pub(super) &'a Aggregate);
+
+impl Display for AggregateHead<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.write_str(self.0.op.as_str())?;
+        let labels = self.0.grouping.as_deref().unwrap_or_default();
+        if self.0.without {
+            f.write_str(" without ")?;
+            label_list(f, labels)?;
+            f.write_char(' ')?;
+        } else if !labels.is_empty() {
+            f.write_str(" by ")?;
+            label_list(f, labels)?;
+            f.write_char(' ')?;
+        }
+        Ok(())
+    }
+}
+
+/// `[1h:5m] @ 10 offset 5m`, what stands behind a subquery's expression.
+pub(super) struct SubqueryTail<'a>(pub(super) &'a Subquery);
+
+impl Display for SubqueryTail<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        f.write_char('[')?;
+        length(f, self.0.range_ms, self.0.range_expr.as_deref())?;
+        f.write_char(':')?;
+        if self.0.step_ms != 0 || self.0.step_expr.is_some() {
+            length(f, self.0.step_ms, self.0.step_expr.as_deref())?;
+        }
+        f.write_char(']')?;
+        at(f, self.0.at)?;
+        offset(f, &self.0.offset)
+    }
+}
+
+/// `+ on (a) group_left (b)`, what stands between operands.
+pub(super) struct Operator<'a>(pub(super) &'a Binary);
+
+impl Display for Operator<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(f, "{}{}", self.0.op.as_str(), if self.0.return_bool { " bool" } else { "" })?;
+        self.0.matching.as_ref().map_or(Ok(()), |matching| vector_matching(f, matching))
+    }
+}
+
 /// `a + b + c`, without going down by recursion.
 fn chain(f: &mut Formatter<'_>, binary: &Binary) -> Result {
     let (links, first) = binary.chain();
-    write!(f, "{first}")?;
+    let mut operand = first;
     for link in links.iter().rev() {
-        write!(f, " {}{}", link.op.as_str(), if link.return_bool { " bool" } else { "" })?;
-        if let Some(matching) = &link.matching {
-            vector_matching(f, matching)?;
+        if is_arithmetic(link.op) {
+            write!(f, "{operand:#}")?
+        } else {
+            write!(f, "{operand}")?
         }
-        write!(f, " {}", link.rhs)?;
+        write!(f, " {}", Operator(link))?;
+        f.write_char(' ')?;
+        operand = &link.rhs;
     }
-    Ok(())
+    Display::fmt(operand, f)
+}
+
+/// Whether durations have the operator too.
+pub(super) fn is_arithmetic(op: BinaryOp) -> bool {
+    use BinaryOp::{Add, Div, Mod, Mul, Pow, Sub};
+    matches!(op, Add | Sub | Mul | Div | Mod | Pow)
 }
 
 fn vector_matching(f: &mut Formatter<'_>, matching: &VectorMatching) -> Result {
@@ -216,6 +261,10 @@ fn offset(f: &mut Formatter<'_>, offset: &Offset) -> Result {
         return Ok(());
     }
     f.write_str(" offset ")?;
+    let is_open = offset.expr.as_ref().is_some_and(|expr| matches!(expr.kind, DurationExprKind::Paren(_)));
+    if is_open && f.alternate() {
+        f.write_char('+')?;
+    }
     length(f, offset.ms, offset.expr.as_deref())
 }
 

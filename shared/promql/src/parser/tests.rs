@@ -102,6 +102,7 @@ fn chains_of_operators_may_have_any_length() {
         let expr = parsed(&text);
         assert_eq!(expr.value_type(), value_type);
         assert_eq!(expr.to_string(), text);
+        assert!(expr.prettify().len() > text.len());
         let copy = expr.clone();
         assert_eq!(copy, expr);
         assert!(format!("{copy:?}").len() > text.len());

@@ -16,7 +16,7 @@ fn fixture(path: &str) -> Option<Vec<u8>> {
         |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures"),
         PathBuf::from,
     );
-    let path = root.join("textparse").join(path);
+    let path = root.join(path);
     match std::fs::read(&path) {
         Ok(bytes) => Some(bytes),
         Err(error) if std::env::var("CI").as_deref() == Ok("true") => panic!("{}: {error}", path.display()),
@@ -93,7 +93,11 @@ fn check_events(input: &str, suffix: &str, expected: &str) {
 #[test]
 fn events_are_those_of_prometheus() {
     let suffix = "\n# HELP metric foo\0bar\nnull_byte_metric{a=\"abc\0\"} 1";
-    check_events("json/promparse/TestPromParse_input.json", suffix, "json/promparse/TestPromParse_exp.json");
+    check_events(
+        "textparse/json/promparse/TestPromParse_input.json",
+        suffix,
+        "textparse/json/promparse/TestPromParse_exp.json",
+    );
 }
 
 #[test]
@@ -101,14 +105,14 @@ fn events_with_quoted_names_are_those_of_prometheus() {
     check_events(
         "json/promparse/TestUTF8PromParse_input.json",
         "",
-        "json/promparse/TestUTF8PromParse_exp.json",
+        "textparse/json/promparse/TestUTF8PromParse_exp.json",
     );
 }
 
 #[test]
 fn errors_are_those_of_prometheus() {
     for file in ["TestPromParseErrors_cases", "TestPromNullByteHandling_cases"] {
-        let Some(cases) = fixture_json(&format!("json/promparse/{file}.json")) else { return };
+        let Some(cases) = fixture_json(&format!("textparse/json/promparse/{file}.json")) else { return };
         for case in cases.as_array().unwrap() {
             assert_eq!(error_of(&text_of(&case["input"])), case["err"].as_str().unwrap(), "{case}");
         }
@@ -116,9 +120,18 @@ fn errors_are_those_of_prometheus() {
 }
 
 #[test]
+fn bounds_are_written_as_prometheus_writes_them() {
+    let Some(cases) = fixture_json("misc/json/float_format_golden.json") else { return };
+    for case in cases.as_array().unwrap() {
+        let value = f64::from_bits(u64::from_str_radix(case["bits"].as_str().unwrap(), 16).unwrap());
+        assert_eq!(crate::labels::format_openmetrics(value), case["openmetrics"].as_str().unwrap(), "{case}");
+    }
+}
+
+#[test]
 fn large_bodies_of_prometheus_parse_completely() {
     for file in ["alltypes.237mfs.prom.txt", "alltypes.237mfs.nometa.prom.txt"] {
-        let Some(body) = fixture(&format!("model/textparse/testdata/{file}")) else { return };
+        let Some(body) = fixture(&format!("textparse/model/textparse/testdata/{file}")) else { return };
         let events: Vec<Event<'_>> = Parser::new(&body).map(Result::unwrap).collect();
         assert_strict_agrees(&body);
         let samples = events.iter().filter(|event| matches!(event, Event::Series(_))).count();

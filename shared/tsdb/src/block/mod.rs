@@ -8,8 +8,21 @@
 //!
 //! The files are described byte by byte in `docs/format.md`.
 
+mod column;
+mod encoding;
+mod footer;
+mod group;
+mod instants;
+mod page;
 mod reader;
+mod schema;
+mod source;
+#[cfg(test)]
+mod tests;
+mod thrift;
+mod timelines;
 mod types;
+mod values;
 mod writer;
 
 pub use reader::{BlockReader, BlockScan};

@@ -34,6 +34,9 @@ pub enum BlockError {
         /// How it is damaged.
         reason: String,
     },
+    /// More samples than the caller allows.
+    #[error("more samples than are allowed")]
+    TooManySamples,
     /// The store did not answer.
     #[error(transparent)]
     Platform(#[from] PlatformError),
@@ -43,6 +46,7 @@ impl From<BlockError> for StorageError {
     fn from(error: BlockError) -> Self {
         match error {
             BlockError::Corrupt { file, reason } => Self::Corrupt { what: format!("{file}: {reason}") },
+            BlockError::TooManySamples => Self::TooManySamples,
             other => Self::Unavailable(other.to_string()),
         }
     }

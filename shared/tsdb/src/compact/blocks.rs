@@ -9,8 +9,8 @@ use platform::Deadline;
 use storage::Series;
 use wire::{BlockMeta, RetiredBlock};
 
-use super::Compacted;
 use super::output::options;
+use super::{Compacted, added};
 use crate::block::{BlockReader, BlockScan, BlockStats, BlockWriter, WrittenBlock, compare, sample_hash};
 use crate::error::TsdbError;
 use crate::head::{Commit, Committed};
@@ -48,8 +48,10 @@ impl Store {
         }
         manifest.blocks.retain(|block| !ids.contains(&block.id));
         manifest.retired.extend(self.retire(ids));
+        let written = added(&parent.manifest, &manifest);
         let commit = self.commit(parent, manifest, parent.head.watermark).await?;
         if matches!(commit, Commit::Done) {
+            done.written.extend(written);
             done.merge_jobs += 1;
             done.samples += samples;
             done.bytes += bytes;

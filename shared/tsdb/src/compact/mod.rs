@@ -14,6 +14,7 @@ mod segments;
 
 use platform::Deadline;
 pub(crate) use segments::context_from;
+use wire::{BlockMeta, Manifest};
 
 use crate::error::TsdbError;
 use crate::head::Commit;
@@ -38,6 +39,8 @@ pub struct Compacted {
     pub samples: u64,
     /// Bytes written to blocks.
     pub bytes: u64,
+    /// The blocks that were committed.
+    pub written: Vec<BlockMeta>,
     /// Commits that somebody else made first.
     pub lost: u64,
     /// Whether nothing was left to do.
@@ -76,4 +79,10 @@ impl Store {
         }
         Ok(done)
     }
+}
+
+/// The blocks of `manifest` that its parent does not have.
+fn added(parent: &Manifest, manifest: &Manifest) -> Vec<BlockMeta> {
+    let is_new = |block: &&BlockMeta| !parent.blocks.iter().any(|old| old.id == block.id);
+    manifest.blocks.iter().filter(is_new).cloned().collect()
 }

@@ -11,12 +11,12 @@ use model::time::align_down;
 use platform::{Deadline, RowRange};
 use wire::Manifest;
 
-use super::Compacted;
 use super::output::split;
+use super::{Compacted, added};
 use crate::block::compare;
 use crate::error::TsdbError;
 use crate::head::{Commit, Committed};
-use crate::keys::{DAY_MS, SegmentKey};
+use crate::keys::{HOUR_MS, SegmentKey};
 use crate::replay::{Replay, Rules};
 use crate::segment_row::SegmentRow;
 use crate::segments::Keep;
@@ -80,8 +80,10 @@ impl Store {
                 reason: format!("{replayed} samples of segments became {samples} of blocks"),
             });
         }
+        let written = added(&parent.manifest, &manifest);
         let commit = self.commit(parent, manifest, watermark).await?;
         if matches!(commit, Commit::Done) {
+            done.written.extend(written);
             done.segment_jobs += 1;
             done.segments += rows.len() as u64;
             done.samples += samples;
@@ -97,7 +99,7 @@ impl Store {
         if committed.version > 0 {
             return committed.head.watermark;
         }
-        now.saturating_sub(self.settings.wal_expiry_ms).saturating_sub(DAY_MS).max(0)
+        now.saturating_sub(self.settings.wal_expiry_ms).saturating_sub(HOUR_MS).max(0)
     }
 
     /// What follows a manifest, so far without a change.

@@ -1,1 +1,7 @@
-//! Tests of the store as a whole.
+//! Tests of the store as a whole, against a naive reference and in a world with faults.
+
+mod equivalence;
+mod faults;
+pub(crate) mod model;
+mod protocol;
+mod world;

@@ -94,7 +94,7 @@ pub fn layout_ids(payload: &[u8]) -> Result<Vec<LayoutId>, Corrupt> {
     read_layout_ids(payload).map(|(ids, _)| ids)
 }
 
-/// The scrapes of a segment in the order in which they were given to [`super::encode`].
+/// The scrapes of a segment in the order in which they were given to [`super::encode()`].
 ///
 /// # Errors
 /// [`WalError::Corrupt`] where a byte of the payload is changed or missing, [`WalError::MissingLayout`] where

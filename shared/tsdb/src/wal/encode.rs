@@ -46,6 +46,8 @@ pub struct SegmentSummary {
     pub samples: u64,
     /// Number of scrapes.
     pub scrapes: u32,
+    /// Length of the payload.
+    pub bytes: u64,
     /// xxh3-64 of the payload.
     pub checksum: u64,
     /// The layouts that it refers to, in the order of the payload.
@@ -242,6 +244,7 @@ impl Encoder {
         }
         let payload = envelope::seal(MAGIC, &clear, &body);
         (self.summary.min_time, self.summary.max_time) = self.times_seen.unwrap_or_default();
+        self.summary.bytes = payload.len() as u64;
         self.summary.checksum = xxh3_64(&payload);
         self.summary.layouts = self.layouts.iter().map(|(id, _)| *id).collect();
         EncodedSegment { payload, layouts: self.layouts, summary: self.summary }

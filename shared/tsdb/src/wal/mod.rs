@@ -22,7 +22,7 @@ mod encode;
 mod envelope;
 mod layout;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use cache::LayoutCache;
 pub use decode::{DecodedSample, DecodedScrape, WalError, decode, layout_ids};

@@ -29,7 +29,8 @@ fn a_bad_target_costs_only_its_own_samples_and_says_why() {
 
     let bad = foxfire.query("up{job=\"bad\"} == 0", None);
     assert_eq!(bad.len(), 5, "{bad:?}");
-    let good_scrapes = foxfire.query("count_over_time(up{job=\"good\"}[6s]) + (min_over_time(up{job=\"good\"}[6s]) - 1)", None);
+    let good_scrapes = foxfire
+        .query("count_over_time(up{job=\"good\"}[6s]) + (min_over_time(up{job=\"good\"}[6s]) - 1)", None);
     assert_eq!(good_scrapes[0]["value"][1], "2", "the good target has lost scrapes: {good_scrapes:?}");
     let foreign = foxfire.query("count({job=\"bad\", __name__!~\"up|scrape_.*\"})", None);
     assert!(foreign.is_empty(), "a failed scrape must leave no samples: {foreign:?}");
@@ -46,6 +47,7 @@ fn a_bad_target_costs_only_its_own_samples_and_says_why() {
     assert_eq!(last_error(&fails), "server returned HTTP status 500 Internal Server Error");
     assert!(last_error(&garbage).contains("expected"), "{}", last_error(&garbage));
     assert_eq!(last_error(&huge), "body size limit exceeded");
-    let refusal = format!("Get \"http://{refused}/metrics\": dial tcp {refused}: connect: connection refused");
+    let refusal =
+        format!("Get \"http://{refused}/metrics\": dial tcp {refused}: connect: connection refused");
     assert_eq!(last_error(&refused), refusal);
 }

@@ -49,7 +49,10 @@ fn what_was_queryable_before_a_kill_is_queryable_after_it_exactly_once() {
                 assert!(rest.any(|p| p == point), "round {round}: {labels} has lost or changed {point:?}");
             }
             compared += points.len();
-            assert!(found.is_sorted_by(|a, b| a.0.len() != b.0.len() || a.0 < b.0), "round {round}: {labels} doubled");
+            assert!(
+                found.is_sorted_by(|a, b| a.0.len() != b.0.len() || a.0 < b.0),
+                "round {round}: {labels} doubled"
+            );
         }
         blocks = foxfire.data("/api/v1/status/tsdb/blocks")["blocks"].as_array().map_or(0, Vec::len);
     }

@@ -72,7 +72,12 @@ fn bad_requests_get_prometheus_errors() {
             r#"invalid parameter "query": invalid expression type "range vector" for range query, must be Scalar or instant Vector"#,
         ),
         ("/api/v1/series", 400, "bad_data", "no match[] parameter provided"),
-        ("/api/v1/rules?type=other", 400, "bad_data", r#"invalid parameter "type": not supported value "other""#),
+        (
+            "/api/v1/rules?type=other",
+            400,
+            "bad_data",
+            r#"invalid parameter "type": not supported value "other""#,
+        ),
     ] {
         let expected = (status, kind.to_owned(), message.to_owned());
         assert_eq!(error_of(&foxfire, path), expected, "{path}");
@@ -99,22 +104,29 @@ fn a_bad_configuration_is_refused_at_the_start_with_its_position() {
     assert!(error.contains("line 2: field scrape_intervall not found in type config.plain"), "{error}");
     let error = refused(
         &serve,
-        &[("prometheus.yml", "rule_files: [r.yml]\n"), (
-            "r.yml",
-            "groups:\n- name: g\n  rules:\n  - record: a\n    expr: sum(up\n",
-        )],
+        &[
+            ("prometheus.yml", "rule_files: [r.yml]\n"),
+            ("r.yml", "groups:\n- name: g\n  rules:\n  - record: a\n    expr: sum(up\n"),
+        ],
     );
-    assert!(error.contains("could not parse expression: 1:7: parse error: unclosed left parenthesis"), "{error}");
+    assert!(
+        error.contains("could not parse expression: 1:7: parse error: unclosed left parenthesis"),
+        "{error}"
+    );
 }
 
 #[test]
 fn check_config_and_check_rules_exit_as_promtool_does() {
     let folder = TempDir::new().unwrap();
     std::fs::write(folder.path().join("good.yml"), "scrape_configs: [{job_name: a}]\n").unwrap();
-    std::fs::write(folder.path().join("bad.yml"), "scrape_configs: [{job_name: a}, {job_name: a}]\n").unwrap();
+    std::fs::write(folder.path().join("bad.yml"), "scrape_configs: [{job_name: a}, {job_name: a}]\n")
+        .unwrap();
     let good = serve_once(&["check", "config", "good.yml"], folder.path());
     assert_eq!(good.status.code(), Some(0), "{}", String::from_utf8_lossy(&good.stderr));
-    assert!(String::from_utf8_lossy(&good.stdout).contains("SUCCESS: good.yml is valid prometheus config file syntax"));
+    assert!(
+        String::from_utf8_lossy(&good.stdout)
+            .contains("SUCCESS: good.yml is valid prometheus config file syntax")
+    );
     let bad = serve_once(&["check", "config", "bad.yml"], folder.path());
     assert_eq!(bad.status.code(), Some(1));
     let error = String::from_utf8_lossy(&bad.stderr).into_owned();

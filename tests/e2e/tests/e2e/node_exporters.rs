@@ -73,7 +73,10 @@ fn compare_with_duckdb(foxfire: &Foxfire) {
         let by_sql: BTreeMap<String, Vec<(i64, u64)>> = read_series(&serde_json::from_str(&printed).unwrap());
         let result = foxfire.query(&format!("{metric}[1h]"), Some(end as f64 / 1000.0));
         let by_api: BTreeMap<String, Vec<(i64, u64)>> = result.iter().map(read_matrix_series).collect();
-        assert!(by_api.values().map(Vec::len).sum::<usize>() > 20, "{metric}: too little to compare: {by_api:?}");
+        assert!(
+            by_api.values().map(Vec::len).sum::<usize>() > 20,
+            "{metric}: too little to compare: {by_api:?}"
+        );
         assert_eq!(by_sql, by_api, "{metric}");
     }
 }
@@ -95,10 +98,14 @@ print(json.dumps(series))
 fn read_series(printed: &Value) -> BTreeMap<String, Vec<(i64, u64)>> {
     let series = printed.as_object().unwrap();
     let points = |points: &Value| {
-        let point = |p: &Value| (p[0].as_i64().unwrap(), p[1].as_str().unwrap().parse::<f64>().unwrap().to_bits());
+        let point =
+            |p: &Value| (p[0].as_i64().unwrap(), p[1].as_str().unwrap().parse::<f64>().unwrap().to_bits());
         points.as_array().unwrap().iter().map(point).collect()
     };
-    series.iter().map(|(labels, list)| (canonical(&serde_json::from_str(labels).unwrap()), points(list))).collect()
+    series
+        .iter()
+        .map(|(labels, list)| (canonical(&serde_json::from_str(labels).unwrap()), points(list)))
+        .collect()
 }
 
 fn read_matrix_series(series: &Value) -> (String, Vec<(i64, u64)>) {

@@ -20,7 +20,11 @@ fn without_a_configuration_it_scrapes_itself() {
     let _process = Process::start(&build(), &flags, &log);
     eventually("up == 1", Duration::from_secs(30), || {
         let (_, body) = get(&address, "/api/v1/query?query=up==1")?;
-        if body.contains(&format!(r#""instance":"{address}","job":"foxfire"}}"#)) { Ok(()) } else { Err(body) }
+        if body.contains(&format!(r#""instance":"{address}","job":"foxfire"}}"#)) {
+            Ok(())
+        } else {
+            Err(body)
+        }
     });
     let within = started.elapsed();
     assert!(within < Duration::from_secs(18), "one interval of 15 s and the start, but it took {within:?}");

@@ -1,0 +1,269 @@
+//! What is written comes back.
+
+use super::*;
+
+fn any_value() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        any::<u64>().prop_map(f64::from_bits),
+        prop::sample::select(vec![0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, stale_nan(), 1.5]),
+    ]
+}
+
+/// Columns of values of the kinds that exporters have, and of none.
+fn any_values(len: usize) -> impl Strategy<Value = Vec<f64>> {
+    prop_oneof![
+        any_value().prop_map(move |value| vec![value; len]),
+        prop::collection::vec(any_value(), len),
+        prop::collection::vec((-1_000_000i64..1_000_000).prop_map(|n| n as f64 * 4096.0), len),
+        (prop::collection::vec(any::<i32>(), len), 0i32..10)
+            .prop_map(|(ns, places)| ns.into_iter().map(|n| f64::from(n) / 10f64.powi(places)).collect()),
+        prop::collection::vec(0u16..1_000, len).prop_map(|steps| {
+            let sum = |sum: &mut f64, step: u16| {
+                *sum += f64::from(step) * 0.001;
+                Some(*sum)
+            };
+            steps.into_iter().scan(1_000.0, sum).collect()
+        }),
+    ]
+}
+
+prop_compose! {
+    /// A series of one of three targets: some run of its instants, with gaps and stale markers.
+    fn any_series(instants: Vec<Vec<i64>>)(
+        (target, from, to) in (0..instants.len()).prop_flat_map({
+            let lens: Vec<usize> = instants.iter().map(Vec::len).collect();
+            move |target| (Just(target), 0..=lens[target] / 2, lens[target] / 2..=lens[target])
+        }),
+        metric in prop::sample::select(vec!["", "a", "b", "metric_one", "z\u{e9}\u{0}"]),
+        extra in prop::collection::btree_map("[A-Za-z_]{1,3}", "[a-c\u{0}\u{e9}]{0,3}", 0..3),
+        gaps in prop::collection::vec(any::<prop::sample::Index>(), 0..3),
+        stale in prop::collection::vec(any::<prop::sample::Index>(), 0..3),
+        values in any_values(200),
+    ) -> Series {
+        let mut timestamps: Vec<i64> = instants.get(target).and_then(|all| all.get(from..to)).unwrap_or_default().to_vec();
+        for gap in gaps {
+            if !timestamps.is_empty() {
+                timestamps.remove(gap.index(timestamps.len()));
+            }
+        }
+        let mut values = values[..timestamps.len()].to_vec();
+        for at in stale {
+            if !values.is_empty() {
+                let at = at.index(values.len());
+                values[at] = stale_nan();
+            }
+        }
+        let mut labels = Labels::from_pairs([("job", "j".to_owned()), ("instance", format!("i{target}"))]).to_builder();
+        for (name, value) in extra {
+            labels.set(name, value);
+        }
+        labels.set("__name__", metric);
+        Series { labels: labels.build(), timestamps: timestamps.into(), values: values.into() }
+    }
+}
+
+fn any_block() -> impl Strategy<Value = Vec<Series>> {
+    let instants = (any::<i32>(), prop::collection::vec(1i64..100_000, 0..150)).prop_map(|(start, steps)| {
+        let next = |at: &mut i64, step: i64| {
+            *at += step;
+            Some(*at)
+        };
+        steps.into_iter().scan(i64::from(start) * 1_000, next).collect::<Vec<i64>>()
+    });
+    prop::collection::vec(instants, 1..4)
+        .prop_flat_map(|instants| prop::collection::vec(any_series(instants), 0..40))
+        .prop_map(|all| {
+            let mut distinct: Vec<Series> = all;
+            distinct.sort_by(|a, b| a.labels.cmp(&b.labels));
+            distinct.dedup_by(|a, b| a.labels == b.labels);
+            distinct
+        })
+}
+
+fn any_options() -> impl Strategy<Value = BlockOptions> {
+    (1usize..50, 1usize..5_000, 1usize..60).prop_map(|(row_group_series, row_group_samples, file_series)| {
+        BlockOptions { zstd_level: 1, row_group_series, row_group_samples, file_series }
+    })
+}
+
+fn any_matcher() -> impl Strategy<Value = Matcher> {
+    let op = prop::sample::select(vec![MatchOp::Equal, MatchOp::NotEqual, MatchOp::Regex, MatchOp::NotRegex]);
+    let name = prop::sample::select(vec!["__name__", "instance", "a", "Z", "job"]);
+    let value = prop::sample::select(vec!["", "a", "metric_one", "i1", "i0|i2", "b|zzz", ".+", "[a-b]"]);
+    (op, name, value).prop_map(|(op, name, value)| Matcher::new(op, name, value).unwrap())
+}
+
+/// The samples of a series within a range, one by one.
+fn naive(series: &Series, min: i64, max: i64) -> Option<Series> {
+    let samples = series.timestamps.iter().zip(series.values.iter());
+    let (timestamps, values): (Vec<i64>, Vec<f64>) =
+        samples.filter(|(t, _)| (min..=max).contains(*t)).map(|(t, v)| (*t, *v)).unzip();
+    let labels = series.labels.clone();
+    (!timestamps.is_empty()).then(|| Series { labels, timestamps: timestamps.into(), values: values.into() })
+}
+
+fn set_hash(series: &[Series]) -> u128 {
+    let sample = |series: &Series| {
+        let hash = series.labels.hash();
+        let samples = series.timestamps.iter().zip(series.values.iter());
+        samples.fold(0u128, |sum, (t, v)| sum.wrapping_add(sample_hash(hash, *t, v.to_bits())))
+    };
+    series.iter().map(sample).fold(0, u128::wrapping_add)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn every_sample_comes_back_and_selections_are_what_a_filter_gives(
+        all in any_block(),
+        options in any_options(),
+        tail in prop::sample::select(vec![8u64, 500, 64 << 10]),
+        matchers in prop::collection::vec(any_matcher(), 0..3),
+        other in prop::collection::vec(any_matcher(), 0..2),
+        (a, b) in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
+    ) {
+        let block = write(&all, options);
+        let stats = &block.stats;
+        let expected: Vec<Series> = all.iter().filter_map(|s| naive(s, i64::MIN, i64::MAX)).collect();
+        let times: Vec<i64> = expected.iter().flat_map(|s| s.timestamps.to_vec()).collect();
+        prop_assert_eq!(stats.series, expected.len() as u64);
+        prop_assert_eq!(stats.samples, times.len() as u64);
+        prop_assert_eq!((stats.min_time, stats.max_time), (times.iter().copied().min().unwrap_or(0), times.iter().copied().max().unwrap_or(0)));
+        prop_assert_eq!(stats.set_hash, set_hash(&all));
+
+        let (memory, meta) = store(&block);
+        let reader = block_on(BlockReader::open_with(memory, &meta, tail)).unwrap();
+        let scanned = scan_all(&reader).unwrap();
+        prop_assert!(scanned.is_sorted_by(|a, b| compare(&a.labels, &b.labels).is_lt()));
+        prop_assert_eq!(set_hash(&scanned), stats.set_hash);
+        let mut by_labels = scanned;
+        by_labels.sort_by(|a, b| a.labels.cmp(&b.labels));
+        prop_assert_eq!(all_comparable(&by_labels), all_comparable(&expected));
+
+        let instant = |index: &prop::sample::Index| if times.is_empty() { 0 } else { times[index.index(times.len())] };
+        let (min, max) = (instant(&a).min(instant(&b)), instant(&a).max(instant(&b)) - 1);
+        // Twice: what is kept from the first time must not change the second.
+        for (min, max) in [(min, max), (i64::MIN, i64::MAX), (min, max)] {
+            let matching = |sets: &[&Vec<Matcher>]| -> Vec<Series> {
+                let of_any = expected.iter().filter(|s| sets.iter().any(|set| matches_all(set, &s.labels)));
+                of_any.filter_map(|s| naive(s, min, max)).collect()
+            };
+            let selected = block_on(reader.select(&matchers, min, max)).unwrap();
+            prop_assert_eq!(all_comparable(&selected), all_comparable(&matching(&[&matchers])));
+            let labels = block_on(reader.series(&[matchers.clone(), other.clone()], min, max)).unwrap();
+            let naive: Vec<Labels> = matching(&[&matchers, &other]).into_iter().map(|s| s.labels).collect();
+            prop_assert_eq!(labels, naive);
+        }
+    }
+}
+
+#[test]
+fn an_empty_block_has_no_files_and_can_be_read() {
+    let block = write(&[], BlockOptions::default());
+    assert_eq!((block.files.len(), block.stats.clone()), (0, BlockStats::default()));
+    let (memory, meta) = store(&block);
+    let reader = block_on(BlockReader::open(memory, &meta)).unwrap();
+    assert!(block_on(reader.select(&[], i64::MIN, i64::MAX)).unwrap().is_empty());
+    assert!(scan_all(&reader).unwrap().is_empty());
+}
+
+#[test]
+fn series_out_of_order_and_malformed_ones_are_refused() {
+    let good = series(&[("__name__", "b")], 0..3, |n| n as f64);
+    let mut writer = BlockWriter::new(BlockOptions::default());
+    writer.push(&good).unwrap();
+    assert_eq!(writer.push(&good), Err(BlockError::Unsorted(good.labels.clone())));
+    let before = series(&[("__name__", "a")], 0..3, |n| n as f64);
+    assert_eq!(writer.push(&before), Err(BlockError::Unsorted(before.labels.clone())));
+    let twice = series(&[("__name__", "c")], [1, 1], |n| n as f64);
+    assert_eq!(writer.push(&twice), Err(BlockError::Malformed(twice.labels.clone())));
+    let short = Series { values: [1.0].into(), ..series(&[("__name__", "c")], [1, 2], |n| n as f64) };
+    assert_eq!(writer.push(&short), Err(BlockError::Malformed(short.labels.clone())));
+}
+
+#[test]
+fn the_order_is_by_metric_even_where_a_label_sorts_before_the_name() {
+    let a = Labels::from_pairs([("__name__", "a"), ("Z", "2")]);
+    let b = Labels::from_pairs([("__name__", "b"), ("Z", "1")]);
+    assert!(b < a);
+    assert!(compare(&a, &b).is_lt());
+}
+
+#[test]
+fn stale_markers_are_a_flag_and_come_back_as_samples() {
+    let stale = |n: usize| if n == 0 || n == 4 || n == 5 || n == 9 { stale_nan() } else { n as f64 };
+    let one = series(&[("__name__", "a")], (0..10).map(|n| n * 1000), stale);
+    let block = write(std::slice::from_ref(&one), BlockOptions::default());
+    assert_eq!(block.stats.samples, 10);
+    let (memory, meta) = store(&block);
+    let reader = block_on(BlockReader::open(memory, &meta)).unwrap();
+    let read = block_on(reader.select(&[], 0, 9_000)).unwrap();
+    assert_eq!(all_comparable(&read), all_comparable([&one]));
+    let marker = block_on(reader.select(&[], 4_000, 4_999)).unwrap();
+    assert_eq!(comparable(&marker[0]).2, [STALE_NAN_BITS]);
+}
+
+/// The figure that the layout is made for: see the reference's "1 series, 1 day".
+#[test]
+fn one_series_of_many_takes_three_small_reads() {
+    let mut all = Vec::new();
+    for target in 0..10 {
+        let timestamps: Arc<[i64]> = (0..480).map(|n| n * 15_000 + target * 7).collect();
+        for metric in 0..300 {
+            let labels = Labels::from_pairs([
+                ("__name__", format!("metric_{metric:03}_total")),
+                ("instance", format!("host-{target}:9100")),
+                ("job", "node".to_owned()),
+            ]);
+            let values = (0..480u64).map(|n| ((n * 31 + metric) * (n % 7 + 1)) as f64).collect();
+            all.push(Series { labels, timestamps: Arc::clone(&timestamps), values });
+        }
+    }
+    let block = write(&all, BlockOptions::default());
+    let (memory, meta) = store(&block);
+    let objects: Arc<dyn Objects> = Arc::<Memory>::clone(&memory);
+    let reader = block_on(BlockReader::open(objects, &meta)).unwrap();
+    let (reads, _) = memory.counts();
+    assert_eq!(reads, 2, "one request a file to open");
+    let matchers =
+        [Matcher::equal("__name__", "metric_123_total"), Matcher::equal("instance", "host-3:9100")];
+    let found = block_on(reader.select(&matchers, 0, i64::MAX)).unwrap();
+    assert_eq!(found.len(), 1);
+    let (reads, bytes) = memory.counts();
+    println!("one series of {}: {reads} reads, {bytes} bytes", all.len());
+    assert!(reads <= 3, "{reads} reads");
+    assert!(bytes <= 80 << 10, "{bytes} bytes");
+    block_on(reader.select(&matchers, 0, i64::MAX)).unwrap();
+    assert!(memory.counts().0 <= 1, "index and timelines are kept");
+}
+
+#[test]
+fn more_samples_than_allowed_are_not_given() {
+    let all = [
+        series(&[("__name__", "a")], 0..10, |n| n as f64),
+        series(&[("__name__", "b")], 0..10, |n| n as f64),
+    ];
+    let (memory, meta) = store(&write(&all, BlockOptions { row_group_series: 1, ..BlockOptions::default() }));
+    let reader = block_on(BlockReader::open(memory, &meta)).unwrap();
+    assert_eq!(block_on(reader.select_limited(&[], 0, 9, 20)).unwrap().len(), 2);
+    assert_eq!(block_on(reader.select_limited(&[], 0, 9, 19)).unwrap_err(), BlockError::TooManySamples);
+    assert_eq!(block_on(reader.select_limited(&[], 5, 9, 10)).unwrap().len(), 2);
+}
+
+#[test]
+fn series_of_one_target_share_their_timestamps() {
+    let timestamps: Arc<[i64]> = (0..100).collect();
+    let all: Vec<Series> = ["a", "b"]
+        .map(|name| Series {
+            timestamps: Arc::clone(&timestamps),
+            ..series(&[("__name__", name)], 0..100, |n| n as f64)
+        })
+        .to_vec();
+    let (memory, meta) = store(&write(&all, BlockOptions::default()));
+    let reader = block_on(BlockReader::open(memory, &meta)).unwrap();
+    for max in [1_000, 50] {
+        let read = block_on(reader.select(&[], 0, max)).unwrap();
+        assert!(Arc::ptr_eq(&read[0].timestamps, &read[1].timestamps));
+    }
+}
