@@ -1,6 +1,8 @@
 //! Properties that hold whatever the query: a range query gives at each step what an instant query gives there, and no
 //! query that parses makes the engine panic.
 
+#![allow(clippy::panic, clippy::print_stdout, reason = "these are tests, although not each function is one")]
+
 mod promqltest;
 
 use std::collections::BTreeMap;
