@@ -5,6 +5,7 @@
 //! needed) are looked for only in signatures that have several series, and reported for the earliest step, as
 //! stepwise evaluation would.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 
 use model::Labels;
@@ -40,6 +41,8 @@ struct Operation<'a> {
     fill_many: Option<f64>,
     /// Whether the sides are exchanged.
     swapped: bool,
+    /// The steps at which the many side has any sample, once they are needed.
+    any_many: OnceCell<Presence>,
     drop_name_now: bool,
 }
 
@@ -184,6 +187,7 @@ impl Evaluator<'_> {
             fill_one: matching.fill_right,
             fill_many: matching.fill_left,
             swapped,
+            any_many: OnceCell::new(),
             drop_name_now: node.return_bool && !self.delayed_name_removal,
         };
         let (pairs, any_met) = operation.run()?;
@@ -312,15 +316,20 @@ impl Operation<'_> {
             return;
         }
         let filled = self.fill_one.is_some() || self.fill_many.is_some();
-        let everyone: Vec<usize> = (0..self.many.len()).collect();
-        let any_many = (!filled).then(|| Presence::of(self.many, &everyone));
+        // Without a sample on the many side, and none filled in, nothing is matched.
+        let any_many = || {
+            self.any_many.get_or_init(|| {
+                let everyone: Vec<usize> = (0..self.many.len()).collect();
+                Presence::of(self.many, &everyone)
+            })
+        };
         for step in super::aggregate::range_of(self.one, one) {
             let mut present = one.iter().filter_map(|at| {
                 let series = self.one.get(*at)?;
                 series.column.get(step).map(|_| (*at, series))
             });
             let (Some((_, first)), Some((rank, second))) = (present.next(), present.next()) else { continue };
-            if any_many.as_ref().is_some_and(|any_many| !any_many.at(step)) {
+            if !filled && !any_many().at(step) {
                 continue;
             }
             conflict.offer(step, rank, || {
