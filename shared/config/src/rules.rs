@@ -323,3 +323,6 @@ impl RawGroup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

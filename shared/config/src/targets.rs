@@ -28,3 +28,6 @@ fn parse(text: &str) -> Result<Vec<TargetGroup>, String> {
     let groups: Option<Vec<TargetGroup>> = groups.into_iter().collect();
     groups.ok_or_else(|| "nil target group item found".to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,7 +18,8 @@ pub struct Config {
     pub scrape_configs: Vec<ScrapeConfig>,
     /// `alerting`.
     pub alerting: AlertingConfig,
-    /// The text it was read from, with every secret replaced by `<secret>`, for `/api/v1/status/config`.
+    /// What was read, written anew without comments and with every secret replaced by `<secret>`, for
+    /// `/api/v1/status/config`. Loading it again gives the same but for the secrets.
     pub redacted_yaml: String,
 }
 

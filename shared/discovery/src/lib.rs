@@ -1,23 +1,27 @@
-//! Discovery: which targets there are, what they are called after relabelling, and when each is due.
+//! From a configuration to what is to be scraped, and when.
 //!
 //! ```text
-//! Config ─► discover: static, file_sd (errors keep the last good groups) ─► target groups
-//!              └─► build_targets: defaults, relabelling, checks ─► ScrapeTarget, dropped, errors ─► TargetSnapshot
-//!                      └─► schedule: every due instant of a window, packed into batches ─► ScrapeTask
+//! Config ──► discover ──► target groups ──► pool ──► TargetSnapshot ──► schedule ──► Slots (ScrapeTasks with a time)
+//!              │ static, file_sd              relabelled, checked,          └─► gone: sources that ended
+//!              │ (last good on error)         deduplicated, an offset each
+//!              └──► alertmanagers
 //! ```
 //!
-//! How targets are built and spread over their interval is Prometheus's (`scrape/target.go`). Everything but reading
-//! files is pure.
+//! Everything after [`discover()`] is a pure function of its arguments: a task that is delivered twice plans the same
+//! scrapes twice, and a scrape's name (its tick and shard) says which it is. Times are ms since the epoch.
 
 mod alertmanager;
+mod discover;
 mod file_sd;
-mod groups;
+mod json;
+mod pool;
 mod schedule;
-mod snapshot;
 mod target;
+#[cfg(test)]
+mod test_files;
+mod url;
 
-pub use alertmanager::alertmanagers;
-pub use groups::{Discovered, LastGood, discover};
+pub use alertmanager::{Alertmanagers, alertmanagers, discover_alertmanagers};
+pub use discover::{Discovered, DiscoveredPool, LastGood, discover};
+pub use pool::{build_targets, gone, offset_seed, snapshot};
 pub use schedule::{PackSettings, Slot, schedule};
-pub use snapshot::{gone, snapshot};
-pub use target::{BuiltTargets, build_targets};

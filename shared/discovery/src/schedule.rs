@@ -1,159 +1,181 @@
-//! When each target is due, and which targets go in one batch.
+//! When which targets are scraped together.
+//!
+//! A target with offset `o` and interval `i` is due at every `t ≡ o (mod i)`. Time is cut into cells of the settings'
+//! spread; targets of equal interval that are due in the same cell make a batch, or several where they are too many. A
+//! batch's tick is the instant at which its first target is due.
+//!
+//! # Invariants
+//! - Each due (target, instant) is planned by the window that holds the instant, and by no other, even if the targets
+//!   change from window to window: over consecutive windows exactly once.
+//! - A tick and a shard name one batch, and ticks lie in their window.
+//! - Equal input gives equal slots; and where windows begin at multiples of the spread, what is planned does not depend on
+//!   how they are cut. Who plans a window again after a crash must do it from the same snapshot and settings, for the
+//!   segments of the first attempt bear these names.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use wire::{ScrapeTarget, ScrapeTask, TargetSnapshot};
+use wire::{ScrapeTarget, ScrapeTask, TargetSnapshot, WireLabels};
 
-/// How targets are packed into batches.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How targets are packed.
+#[derive(Clone, Debug, PartialEq)]
 pub struct PackSettings {
-    /// The targets of a batch are due within this time of each other: the scraper waits for the last. Default 1 s.
-    pub spread_max: Duration,
-    /// A batch has at most so many targets. Default 200.
+    /// Length of a cell: by less than this a target may be due later than its batch's tick, ms.
+    pub spread_ms_max: u64,
+    /// Targets in a batch.
     pub targets_max: usize,
+    /// Series in a batch, by measurement; a target that has more is alone.
+    pub series_max: u64,
+    /// Measured series by source.
+    pub series: BTreeMap<String, u64>,
+    /// Series of a target that is not measured yet.
+    pub series_assumed: u64,
+    /// Bytes of a batch's targets as JSON, so that a task fits a queue's message.
+    pub bytes_max: usize,
 }
 
 impl Default for PackSettings {
     fn default() -> Self {
-        Self { spread_max: Duration::from_secs(1), targets_max: 200 }
+        Self {
+            spread_ms_max: 1_000,
+            targets_max: 500,
+            series_max: 40_000,
+            series: BTreeMap::new(),
+            series_assumed: 1_000,
+            // Of the 256 KiB of a message the rest is left to the task's other fields.
+            bytes_max: 192 << 10,
+        }
     }
 }
 
-/// A batch that is due.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A batch at one of its ticks.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Slot {
     /// When its first target is due, ms: the task's tick.
     pub due: i64,
-    /// The batch; its configuration is the snapshot's.
+    /// The task: what discovery knew of the targets is left out, and nothing is `gone` yet.
     pub task: ScrapeTask,
 }
 
-/// Every scrape that is due in `from <= t < until`, packed into batches, in order of time. Each target is in the batch
-/// of each of its instants `t ≡ offset (mod interval)` exactly once, whatever the windows are. Only targets of equal
-/// interval share a batch. Equal input gives equal output: what is sent twice has the same names.
+/// Every scrape that is due in `from <= t < until`, ms, in batches, sorted by tick and shard.
 #[must_use]
 pub fn schedule(snapshot: &TargetSnapshot, from: i64, until: i64, settings: &PackSettings) -> Vec<Slot> {
-    let mut due: BTreeMap<(u64, i64), Vec<&ScrapeTarget>> = BTreeMap::new();
-    for target in snapshot.pools.iter().flat_map(|pool| &pool.active) {
-        for instant in instants(target, from, until) {
-            due.entry((target.interval_ms, instant)).or_default().push(target);
+    let targets: Vec<Weighed> = snapshot
+        .pools
+        .iter()
+        .flat_map(|pool| &pool.active)
+        .map(|target| Weighed::new(target, settings))
+        .collect();
+    let mut cells: BTreeMap<(i64, i64), Vec<Due<'_>>> = BTreeMap::new();
+    for target in &targets {
+        // A cell is no longer than the interval, so a target is due in it once at most.
+        let length = i64::try_from(settings.spread_ms_max).unwrap_or(i64::MAX).clamp(1, target.interval_ms);
+        for at in target.instants(from, until) {
+            let cell = (target.interval_ms, at.div_euclid(length));
+            cells.entry(cell).or_default().push(Due { at, target });
         }
     }
-    let mut batches: Vec<Batch<'_>> = Vec::new();
-    for ((interval, instant), targets) in due {
-        for target in targets {
-            match batches.last_mut().filter(|batch| batch.takes(interval, instant, target, settings)) {
-                Some(batch) => batch.targets.push(target),
-                None => batches.push(Batch { interval, tick: instant, targets: vec![target] }),
+    let mut batches: Vec<Vec<Due<'_>>> = Vec::new();
+    for mut cell in cells.into_values() {
+        cell.sort_by(|a, b| (a.at, &a.target.target.source).cmp(&(b.at, &b.target.target.source)));
+        batches.extend(split(cell, settings));
+    }
+    // The sort is stable: batches of one tick stay in order of interval and source.
+    batches.sort_by_key(|batch| batch.first().map(|due| due.at));
+    slots(batches, &snapshot.config)
+}
+
+/// A target, and what it adds to a batch.
+struct Weighed {
+    target: ScrapeTarget,
+    interval_ms: i64,
+    load: Load,
+}
+
+/// A target at one of its instants.
+#[derive(Clone, Copy)]
+struct Due<'t> {
+    at: i64,
+    target: &'t Weighed,
+}
+
+impl Weighed {
+    fn new(target: &ScrapeTarget, settings: &PackSettings) -> Self {
+        let target = ScrapeTarget { discovered: WireLabels::default(), ..target.clone() };
+        let interval_ms = i64::try_from(target.interval_ms).unwrap_or(i64::MAX).max(1);
+        let series = settings.series.get(&target.source).copied().unwrap_or(settings.series_assumed);
+        // One byte for the comma between targets.
+        let load = Load { targets: 1, series, bytes: wire::encode(&target).len() + 1 };
+        Self { target, interval_ms, load }
+    }
+
+    /// The instants `≡ offset (mod interval)` in `from <= t < until`.
+    fn instants(&self, from: i64, until: i64) -> impl Iterator<Item = i64> + use<> {
+        let interval = self.interval_ms;
+        let offset = i64::try_from(self.target.offset_ms).unwrap_or(0);
+        let wait = offset.saturating_sub(from).rem_euclid(interval);
+        std::iter::successors(from.checked_add(wait), move |at| at.checked_add(interval))
+            .take_while(move |at| *at < until)
+    }
+}
+
+/// A cell's scrapes in as few batches as the limits allow, in order.
+fn split<'t>(cell: Vec<Due<'t>>, settings: &PackSettings) -> Vec<Vec<Due<'t>>> {
+    let mut batches: Vec<Vec<Due<'t>>> = Vec::new();
+    let mut load = Load::default();
+    for due in cell {
+        let more = load.plus(due.target.load);
+        match batches.last_mut() {
+            Some(batch) if more.fits(settings) => {
+                load = more;
+                batch.push(due);
+            }
+            _ => {
+                load = due.target.load;
+                batches.push(vec![due]);
             }
         }
     }
-    batches.sort_by_key(|batch| (batch.tick, batch.interval));
-    into_slots(&batches, &snapshot.config)
+    batches
 }
 
-struct Batch<'a> {
-    interval: u64,
-    tick: i64,
-    targets: Vec<&'a ScrapeTarget>,
-}
-
-impl Batch<'_> {
-    fn takes(&self, interval: u64, instant: i64, target: &ScrapeTarget, settings: &PackSettings) -> bool {
-        let spread = i64::try_from(settings.spread_max.as_millis()).unwrap_or(i64::MAX);
-        self.interval == interval
-            && instant - self.tick <= spread
-            && self.targets.len() < settings.targets_max
-            && !self.targets.iter().any(|other| other.source == target.source)
-    }
-}
-
-fn into_slots(batches: &[Batch<'_>], config: &str) -> Vec<Slot> {
+fn slots(batches: Vec<Vec<Due<'_>>>, config: &str) -> Vec<Slot> {
     let mut slots: Vec<Slot> = Vec::with_capacity(batches.len());
     for batch in batches {
+        let Some(tick) = batch.first().map(|due| due.at) else { continue };
         let shard = match slots.last() {
-            Some(before) if before.due == batch.tick => before.task.shard + 1,
+            Some(before) if before.due == tick => before.task.shard.saturating_add(1),
             _ => 0,
         };
-        let targets = batch.targets.iter().copied().cloned().collect();
-        let task =
-            ScrapeTask { config: config.to_owned(), tick: batch.tick, shard, targets, gone: Vec::new() };
-        slots.push(Slot { due: batch.tick, task });
+        let targets = batch.into_iter().map(|due| due.target.target.clone()).collect();
+        let task = ScrapeTask { config: config.to_owned(), tick, shard, targets, gone: Vec::new() };
+        slots.push(Slot { due: tick, task });
     }
     slots
 }
 
-fn instants(target: &ScrapeTarget, from: i64, until: i64) -> impl Iterator<Item = i64> {
-    let interval = i64::try_from(target.interval_ms).unwrap_or(i64::MAX).max(1);
-    let offset = i64::try_from(target.offset_ms).unwrap_or(0);
-    let wait = offset.saturating_sub(from).rem_euclid(interval);
-    std::iter::successors(from.checked_add(wait), move |instant| instant.checked_add(interval))
-        .take_while(move |instant| *instant < until)
+/// What a batch holds.
+#[derive(Clone, Copy, Default)]
+struct Load {
+    targets: usize,
+    series: u64,
+    bytes: usize,
+}
+
+impl Load {
+    fn plus(self, other: Self) -> Self {
+        Self {
+            targets: self.targets + other.targets,
+            series: self.series.saturating_add(other.series),
+            bytes: self.bytes + other.bytes,
+        }
+    }
+
+    fn fits(self, settings: &PackSettings) -> bool {
+        self.targets <= settings.targets_max
+            && self.series <= settings.series_max
+            && self.bytes <= settings.bytes_max
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use wire::{ScrapePool, WireLabels};
-
-    use super::*;
-
-    fn target(source: usize, interval_ms: u64, offset_ms: u64) -> ScrapeTarget {
-        ScrapeTarget {
-            source: format!("{source:016x}"),
-            pool: "p".to_owned(),
-            url: String::new(),
-            labels: WireLabels::default(),
-            discovered: WireLabels::default(),
-            interval_ms,
-            timeout_ms: interval_ms,
-            offset_ms: offset_ms % interval_ms,
-            forced_error: None,
-        }
-    }
-
-    fn snapshot(targets: Vec<ScrapeTarget>) -> TargetSnapshot {
-        let pool =
-            ScrapePool { name: "p".to_owned(), active: targets, dropped: Vec::new(), errors: Vec::new() };
-        TargetSnapshot { v: 1, config: "config/1".to_owned(), pools: vec![pool] }
-    }
-
-    /// The instant at which the scraper will scrape a target of a batch.
-    fn due_at(target: &ScrapeTarget, tick: i64) -> i64 {
-        tick + (target.offset_ms as i64 - tick).rem_euclid(target.interval_ms as i64)
-    }
-
-    proptest! {
-        #[test]
-        fn every_due_instant_is_scheduled_exactly_once_over_consecutive_windows(
-            specs in proptest::collection::vec((1u64..20_000, 0u64..20_000), 1..30),
-            windows in proptest::collection::vec(1i64..15_000, 1..6),
-            start in -50_000i64..50_000,
-        ) {
-            let targets: Vec<_> = specs.iter().enumerate().map(|(i, (n, o))| target(i, *n, *o)).collect();
-            let snapshot = snapshot(targets.clone());
-            let (mut from, mut scheduled, mut names) = (start, Vec::new(), std::collections::BTreeSet::new());
-            for window in windows {
-                let slots = schedule(&snapshot, from, from + window, &PackSettings::default());
-                for slot in slots {
-                    prop_assert!(names.insert((slot.task.tick, slot.task.shard)), "a name twice");
-                    for target in &slot.task.targets {
-                        let due = due_at(target, slot.task.tick);
-                        prop_assert!((from..from + window).contains(&due));
-                        prop_assert!(due - slot.due <= 1_000);
-                        scheduled.push((target.source.clone(), due));
-                    }
-                }
-                from += window;
-            }
-            let mut expected: Vec<_> = targets
-                .iter()
-                .flat_map(|t| instants(t, start, from).map(|at| (t.source.clone(), at)).collect::<Vec<_>>())
-                .collect();
-            scheduled.sort();
-            expected.sort();
-            prop_assert_eq!(scheduled, expected);
-        }
-    }
-}
+mod tests;

@@ -14,7 +14,7 @@ pub(crate) mod resolve;
 
 use std::collections::BTreeMap;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
 
 /// Longest text that is parsed, bytes.
 pub(crate) const TEXT_BYTES_MAX: usize = 16 << 20;
@@ -67,7 +67,7 @@ impl Document {
             return Err(format!("yaml: document is larger than {TEXT_BYTES_MAX} bytes"));
         }
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        let mut builder = Builder::default();
+        let mut builder = Builder::new(text);
         let mut parser = Parser::new_from_str(text);
         while let Some(event) = parser.next_event() {
             let (event, span) = event.map_err(|error| scan_error(&error, text))?;
@@ -107,21 +107,52 @@ struct Open {
     key: Option<NodeId>,
 }
 
-#[derive(Default)]
-struct Builder {
+struct Builder<'t> {
+    text: &'t str,
     document: Document,
     open: Vec<Open>,
+    /// Where the event before ended.
+    previous_end: Marker,
+    /// A place not after that end, as `(character, byte)`: the parser counts characters.
+    reached: (usize, usize),
     /// The node of each anchor; `None` while it is not finished, for it must not contain itself.
     anchors: BTreeMap<usize, Option<NodeId>>,
 }
 
-impl Builder {
+impl<'t> Builder<'t> {
+    fn new(text: &'t str) -> Self {
+        Self {
+            text,
+            document: Document::default(),
+            open: Vec::new(),
+            previous_end: Marker::default(),
+            reached: (0, 0),
+            anchors: BTreeMap::new(),
+        }
+    }
+
     fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), String> {
+        self.node_event(event, span)?;
+        self.previous_end = span.end;
+        Ok(())
+    }
+
+    fn node_event(&mut self, event: Event<'_>, span: Span) -> Result<(), String> {
         match event {
             Event::Scalar(value, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain;
+                let is_absent = plain && value.is_empty();
+                let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
+                let begins_before = is_block || anchor > 0 || tag.is_some();
                 let kind = Kind::Scalar { value: value.into(), plain, tag: tag.map(|tag| full_tag(&tag)) };
                 let id = self.push(kind, anchor, span);
+                if begins_before {
+                    let (line, column) = self.beginning();
+                    (self.document.nodes[id.0].line, self.document.nodes[id.0].column) = (line, column);
+                } else if is_absent {
+                    // A value that is not written begins after its colon, to go-yaml.
+                    self.document.nodes[id.0].column += 1;
+                }
                 self.finish_anchor(anchor, id);
             }
             Event::Alias(anchor) => {
@@ -175,6 +206,30 @@ impl Builder {
             Kind::Scalar { .. } | Kind::Alias(_) => {}
         }
         id
+    }
+
+    /// Line and column of what follows the event before: of an anchor, a tag or the `|` of a block scalar, for the
+    /// parser's span is that of the content.
+    fn beginning(&mut self) -> (usize, usize) {
+        let (characters, bytes) = self.reached;
+        let ahead = self.previous_end.index().saturating_sub(characters);
+        let skipped: usize = self.text[bytes..].chars().take(ahead).map(char::len_utf8).sum();
+        self.reached = (characters + ahead, bytes + skipped);
+        let (mut line, mut column) = (self.previous_end.line().max(1), self.previous_end.col() + 1);
+        let mut in_comment = false;
+        for c in self.text[bytes + skipped..].chars() {
+            match c {
+                '\n' => {
+                    (line, column, in_comment) = (line + 1, 0, false);
+                }
+                '#' => in_comment = true,
+                ' ' | '\t' | '\r' | ':' | '-' | '?' | ',' | '[' | '{' => {}
+                _ if in_comment => {}
+                _ => break,
+            }
+            column += 1;
+        }
+        (line, column)
     }
 
     fn finish_anchor(&mut self, anchor: usize, id: NodeId) {

@@ -184,7 +184,7 @@ fn is_date(text: &str) -> bool {
 /// Bytes of standard base64; line breaks and spaces are skipped. `None` where it is malformed.
 pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u8> = text.bytes().filter(|b| !matches!(b, b'\n' | b'\r')).collect();
-    if digits.len() % 4 != 0 {
+    if !digits.len().is_multiple_of(4) {
         return None;
     }
     let padding = digits.iter().rev().take_while(|b| **b == b'=').count();

@@ -7,7 +7,10 @@ use platform::FetchError;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, InvalidMessage, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, InvalidMessage, RootCertStore,
+    SignatureScheme,
+};
 
 /// A client's configuration; verified certificates lead to one of the system's roots.
 pub(super) fn config(
@@ -22,7 +25,14 @@ pub(super) fn config(
         let verifier = Arc::new(AcceptAny { provider: Arc::clone(provider) });
         return Ok(builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth());
     }
-    Ok(builder.with_native_roots().map_err(|error| failed(error.to_string()))?.with_no_client_auth())
+    match builder.clone().with_native_roots() {
+        Ok(builder) => Ok(builder.with_no_client_auth()),
+        // As in Go, a machine without roots trusts nobody, and can still scrape plain HTTP.
+        Err(error) => {
+            tracing::warn!(%error, "the system has no root certificates");
+            Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+        }
+    }
 }
 
 /// A TLS failure in Go's words.

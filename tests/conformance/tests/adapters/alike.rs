@@ -6,7 +6,7 @@ use platform::{ByteRange, Objects, PlatformError, Put, RowKey, RowRange, Rows, V
 use platform_local::{LocalOptions, open};
 use platform_sim::{Random, World};
 
-const SEEDS: std::ops::Range<u64> = 0..12;
+const SEEDS: std::ops::Range<u64> = 0..4;
 const CALLS: usize = 120;
 
 /// An error by its kind alone: the words are each adapter's own.

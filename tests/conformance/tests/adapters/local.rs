@@ -35,9 +35,11 @@ async fn rows() {
 async fn queues() {
     let (_directory, local) = opened();
     let platform = &local.platform;
-    let timing = QueueTiming { unit: Duration::from_millis(50), receives_max: 3 };
-    conformance::queue(&*platform.scrape_queue, &*platform.clock, timing).await;
-    conformance::queue(&*platform.rule_queue, &*platform.clock, timing).await;
+    let timing = QueueTiming { unit: Duration::from_millis(100), receives_max: 3 };
+    tokio::join!(
+        conformance::queue(&*platform.scrape_queue, &*platform.clock, timing),
+        conformance::queue(&*platform.rule_queue, &*platform.clock, timing)
+    );
     for queue in [&local.scrape_queue, &local.rule_queue] {
         assert_eq!(queue.depth(), QueueDepth { dead_letters: 1, ..QueueDepth::default() });
         assert_eq!(queue.dead_letters()[0].body, "poison");
