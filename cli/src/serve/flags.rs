@@ -88,6 +88,7 @@ pub(crate) struct ServeFlags {
 
 /// A feature flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(clippy::enum_variant_names, reason = "they are Prometheus's names")]
 pub(crate) enum FeatureName {
     PromqlExperimentalFunctions,
     PromqlExtendedRangeSelectors,

@@ -158,10 +158,8 @@ async fn handle_message<H>(
             true
         }
     };
-    if done {
-        if let Err(error) = queue.delete(&message.receipt).await {
-            tracing::warn!(%error, function = name, "deleting a handled message failed; it will be delivered again");
-        }
+    if done && let Err(error) = queue.delete(&message.receipt).await {
+        tracing::warn!(%error, function = name, "deleting a handled message failed; it will be delivered again");
     }
 }
 

@@ -161,6 +161,7 @@ impl Deployment for QueryDeployment {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
 fn control_error(error: ControlError) -> ApiError {
     ApiError::new(ErrorType::Internal, error.to_string())
 }

@@ -21,7 +21,7 @@ impl Api {
             params.matcher_sets().map_err(|error| ApiError::invalid_parameter("match[]", error))?;
         let query = LabelQuery { matcher_sets, min_time, max_time, limit: one_more(limit) };
         let series = self.queryable.series(&query).await?;
-        Ok(list(series, limit, |out, labels| json::labels(out, labels)))
+        Ok(list(series, limit, json::labels))
     }
 
     /// The label names of the series that match.

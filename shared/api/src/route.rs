@@ -44,10 +44,7 @@ impl Api {
         };
         let form = if is_form(&request) { request.body().as_ref() } else { &[] };
         let params = Params::new(request.uri().query(), form);
-        let allowed = match methods(path) {
-            None => return not_found(),
-            Some(methods) => methods,
-        };
+        let Some(allowed) = methods(path) else { return not_found() };
         if request.method() == Method::OPTIONS {
             return empty(StatusCode::NO_CONTENT);
         }

@@ -1,5 +1,7 @@
 //! Prometheus's own PromQL test files.
 
+#![allow(clippy::panic, clippy::print_stdout, reason = "these are tests, although not each function is one")]
+
 mod promqltest;
 
 use std::collections::BTreeMap;

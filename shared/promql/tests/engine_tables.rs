@@ -1,5 +1,7 @@
 //! The tables of `promql/engine_test.go` that concern floats.
 
+#![allow(clippy::panic, clippy::print_stdout, reason = "these are tests, although not each function is one")]
+
 mod promqltest;
 
 use model::Labels;

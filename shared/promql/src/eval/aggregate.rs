@@ -146,6 +146,7 @@ impl Evaluator<'_> {
         let mut index = LabelIndex::default();
         let mut known: BTreeMap<(usize, u64), usize> = BTreeMap::new();
         let mut counts: Vec<(Labels, Range<usize>, Vec<f64>)> = Vec::new();
+        let mut slots = 0;
         for (series, group) in vector.iter().zip(&groups.of_series) {
             for (step, value) in series.column.iter() {
                 // All NaNs are written alike.
@@ -163,10 +164,10 @@ impl Evaluator<'_> {
                     at
                 });
                 if let Some((_, range, counts)) = counts.get_mut(at) {
-                    count_at(range, counts, step);
+                    slots += count_at(range, counts, step);
                 }
             }
-            self.limits.check_slots(counts.iter().map(|(_, range, _)| range.len()).sum())?;
+            self.limits.check_slots(slots)?;
         }
         let output = counts.into_iter().map(|(labels, range, values)| VectorSeries {
             labels,
@@ -224,8 +225,9 @@ fn quote_bytes(mut bytes: &[u8]) -> String {
     out
 }
 
-/// Counts one at `step`, growing `values`, which cover `range`, in either direction.
-fn count_at(range: &mut Range<usize>, values: &mut Vec<f64>, step: usize) {
+/// Counts one at `step`, growing `values`, which cover `range`, in either direction. By how much they grew.
+fn count_at(range: &mut Range<usize>, values: &mut Vec<f64>, step: usize) -> usize {
+    let before = values.len();
     if values.is_empty() {
         *range = step..step;
     }
@@ -240,6 +242,7 @@ fn count_at(range: &mut Range<usize>, values: &mut Vec<f64>, step: usize) {
     if let Some(count) = values.get_mut(step - range.start) {
         *count = if super::column::is_absent(*count) { 1.0 } else { *count + 1.0 };
     }
+    values.len() - before
 }
 
 /// Whether a group's result is to lose its name: if a member that it had at its last step is to.

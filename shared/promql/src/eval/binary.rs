@@ -5,6 +5,7 @@
 //! needed) are looked for only in signatures that have several series, and reported for the earliest step, as
 //! stepwise evaluation would.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 
 use model::Labels;
@@ -16,7 +17,7 @@ use crate::eval::math::{arithmetic, compare};
 use crate::eval::{Evaluator, METADATA_LABELS};
 use crate::parser::ast::{BinaryOp, Cardinality, VectorMatching};
 use crate::plan::is_comparison;
-use crate::plan::node::{VectorScalar, VectorVector};
+use crate::plan::node::{Link, Operand, ScalarNode, VectorChain, VectorNode};
 use crate::query::QueryError;
 
 /// The series of two vectors by signature, the labels that have to be equal for them to meet.
@@ -40,6 +41,8 @@ struct Operation<'a> {
     fill_many: Option<f64>,
     /// Whether the sides are exchanged.
     swapped: bool,
+    /// The steps at which the many side has any sample, once they are needed.
+    any_many: OnceCell<Presence>,
     drop_name_now: bool,
 }
 
@@ -100,11 +103,36 @@ impl Presence {
 }
 
 impl Evaluator<'_> {
-    /// `vector op scalar`, `scalar op vector`
-    pub(super) fn vector_scalar(&mut self, node: &VectorScalar, steps: Steps) -> Result<Vector, QueryError> {
+    /// Binary operators one after the other.
+    pub(super) fn chain(&mut self, chain: &VectorChain, steps: Steps) -> Result<Vector, QueryError> {
         let before = self.limits.held();
-        let mut vector = self.vector(&node.vector, steps)?;
-        let scalar = self.scalar(&node.scalar, steps)?;
+        let mut vector = self.vector(&chain.start, steps)?;
+        for link in &chain.links {
+            vector = match &link.operand {
+                Operand::ScalarLeft(scalar) => {
+                    self.vector_scalar(link, vector, scalar, true, (before, steps))?
+                }
+                Operand::ScalarRight(scalar) => {
+                    self.vector_scalar(link, vector, scalar, false, (before, steps))?
+                }
+                Operand::Vector(rhs, matching) => {
+                    self.vector_vector(link, vector, rhs, matching, (before, steps))?
+                }
+            };
+        }
+        Ok(vector)
+    }
+
+    /// `vector op scalar`, `scalar op vector`
+    fn vector_scalar(
+        &mut self,
+        node: &Link,
+        mut vector: Vector,
+        scalar: &ScalarNode,
+        scalar_is_left: bool,
+        (before, steps): (u64, Steps),
+    ) -> Result<Vector, QueryError> {
+        let scalar = self.scalar(scalar, steps)?;
         let (op, inputs) = (node.op, vector.len() + 1);
         if let Some(operator) = trim_operator(op) {
             if !vector.is_empty() {
@@ -116,7 +144,7 @@ impl Evaluator<'_> {
         for series in &mut vector {
             series.column.update(|step, value| {
                 let number = scalar.at(step);
-                let (a, b) = if node.scalar_is_left { (number, value) } else { (value, number) };
+                let (a, b) = if scalar_is_left { (number, value) } else { (value, number) };
                 match (comparison, node.return_bool) {
                     (false, _) => arithmetic(op, a, b),
                     (true, true) => f64::from(u8::from(compare(op, a, b))),
@@ -132,28 +160,34 @@ impl Evaluator<'_> {
     }
 
     /// `vector op vector`
-    pub(super) fn vector_vector(&mut self, node: &VectorVector, steps: Steps) -> Result<Vector, QueryError> {
-        let before = self.limits.held();
-        let lhs = self.vector(&node.lhs, steps)?;
-        let rhs = self.vector(&node.rhs, steps)?;
+    fn vector_vector(
+        &mut self,
+        node: &Link,
+        lhs: Vector,
+        rhs: &VectorNode,
+        matching: &VectorMatching,
+        (before, steps): (u64, Steps),
+    ) -> Result<Vector, QueryError> {
+        let rhs = self.vector(rhs, steps)?;
         let inputs = lhs.len() + rhs.len();
         self.limits.work(lhs.iter().chain(&rhs).map(|series| series.column.range().len()).sum())?;
         if matches!(node.op, BinaryOp::And | BinaryOp::Or | BinaryOp::Unless) {
-            let output = set_operation(node.op, lhs, rhs, &node.matching);
+            let output = set_operation(node.op, lhs, rhs, matching);
             return self.finish(before, inputs, output, steps);
         }
-        let swapped = node.matching.cardinality == Cardinality::OneToMany;
+        let swapped = matching.cardinality == Cardinality::OneToMany;
         let (many, one) = if swapped { (&rhs, &lhs) } else { (&lhs, &rhs) };
         let operation = Operation {
             op: node.op,
             return_bool: node.return_bool,
-            matching: &node.matching,
+            matching,
             many,
             one,
             // Not exchanged with the sides, as in Prometheus.
-            fill_one: node.matching.fill_right,
-            fill_many: node.matching.fill_left,
+            fill_one: matching.fill_right,
+            fill_many: matching.fill_left,
             swapped,
+            any_many: OnceCell::new(),
             drop_name_now: node.return_bool && !self.delayed_name_removal,
         };
         let (pairs, any_met) = operation.run()?;
@@ -282,15 +316,20 @@ impl Operation<'_> {
             return;
         }
         let filled = self.fill_one.is_some() || self.fill_many.is_some();
-        let everyone: Vec<usize> = (0..self.many.len()).collect();
-        let any_many = (!filled).then(|| Presence::of(self.many, &everyone));
+        // Without a sample on the many side, and none filled in, nothing is matched.
+        let any_many = || {
+            self.any_many.get_or_init(|| {
+                let everyone: Vec<usize> = (0..self.many.len()).collect();
+                Presence::of(self.many, &everyone)
+            })
+        };
         for step in super::aggregate::range_of(self.one, one) {
             let mut present = one.iter().filter_map(|at| {
                 let series = self.one.get(*at)?;
                 series.column.get(step).map(|_| (*at, series))
             });
             let (Some((_, first)), Some((rank, second))) = (present.next(), present.next()) else { continue };
-            if any_many.as_ref().is_some_and(|any_many| !any_many.at(step)) {
+            if !filled && !any_many().at(step) {
                 continue;
             }
             conflict.offer(step, rank, || {

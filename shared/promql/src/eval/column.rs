@@ -5,6 +5,8 @@ use std::ops::Range;
 use model::Labels;
 use model::value::STALE_NAN_BITS;
 
+use crate::query::QueryError;
+
 /// What a column holds where the series has no value. Selectors never let a stale marker through and arithmetic never
 /// makes one (it would quieten the NaN), so its bits are free to mean this.
 pub(crate) const ABSENT: f64 = f64::from_bits(STALE_NAN_BITS);
@@ -56,6 +58,11 @@ impl Steps {
         self.time(self.count.saturating_sub(1))
     }
 
+    /// The first step from `step` on whose instant plus `shift` is not before `from`.
+    pub(crate) fn next_at(self, step: usize, from: i64, shift: i64) -> usize {
+        self.within(from, i64::MAX, shift).start.max(step)
+    }
+
     /// The steps whose instant plus `shift` lies in `from..=to`.
     pub(crate) fn within(self, from: i64, to: i64, shift: i64) -> Range<usize> {
         let (start, interval) = (i128::from(self.start) + i128::from(shift), i128::from(self.interval));
@@ -95,6 +102,23 @@ impl Column {
             self.values.resize(at, ABSENT);
         }
         self.values.push(value);
+    }
+
+    /// As [`Column::push`], unless the column would then take more than `slots_max`.
+    ///
+    /// # Errors
+    /// [`QueryError::TooManySamples`]
+    pub(crate) fn push_within(
+        &mut self,
+        step: usize,
+        value: f64,
+        slots_max: usize,
+    ) -> Result<(), QueryError> {
+        if !self.values.is_empty() && step.saturating_sub(self.first) >= slots_max {
+            return Err(QueryError::TooManySamples);
+        }
+        self.push(step, value);
+        Ok(())
     }
 
     /// The value at `step`, or [`ABSENT`].

@@ -34,7 +34,7 @@ impl Evaluator<'_> {
         let mut info = self.select_times(call.source, steps)?;
         info.retain(|series| is_wanted(&series.labels, &wanted));
         let inputs = base.len() + info.len();
-        check_duplicates(&base, &info, steps)?;
+        check_duplicates(&base, &info)?;
         let mut identities = LabelIndex::default();
         let mut candidates: Vec<Candidates> = Vec::new();
         for (at, series) in info.iter().enumerate() {
@@ -81,7 +81,7 @@ fn is_wanted(labels: &Labels, wanted: &BTreeMap<&'static str, BTreeSet<String>>)
 }
 
 /// At each step, the newest series of an info metric and identity counts; there must be only one.
-fn check_duplicates(base: &Vector, info: &Vector, steps: Steps) -> Result<(), QueryError> {
+fn check_duplicates(base: &Vector, info: &Vector) -> Result<(), QueryError> {
     let mut index = LabelIndex::default();
     let mut same: Vec<Vec<&VectorSeries>> = Vec::new();
     for series in info {
@@ -93,7 +93,8 @@ fn check_duplicates(base: &Vector, info: &Vector, steps: Steps) -> Result<(), Qu
         }
     }
     for series in same.iter().filter(|series| series.len() > 1) {
-        for step in 0..steps.count {
+        let end = series.iter().map(|series| series.column.range().end).max().unwrap_or(0);
+        for step in 0..end {
             let mut newest: Option<(&VectorSeries, f64)> = None;
             for (candidate, time) in
                 series.iter().filter_map(|series| Some((*series, series.column.get(step)?)))

@@ -11,7 +11,7 @@ const WORK_BETWEEN_CHECKS: u64 = 1 << 17;
 
 /// A column takes room for all steps between its first and its last value. So many times the samples allowed may be
 /// taken by one vector.
-const SLOTS_PER_SAMPLE_MAX: u64 = 8;
+const SLOTS_PER_SAMPLE_MAX: u64 = 4;
 
 /// Room that is always granted, in slots.
 const SLOTS_MIN: u64 = 1 << 20;
@@ -51,10 +51,13 @@ impl<'a> Limits<'a> {
 
     /// Whether the columns of a vector may take so much room, values or not.
     pub(crate) fn check_slots(&self, slots: usize) -> Result<(), QueryError> {
-        if slots as u64 > self.samples_max.saturating_mul(SLOTS_PER_SAMPLE_MAX).max(SLOTS_MIN) {
-            return Err(QueryError::TooManySamples);
-        }
-        Ok(())
+        if slots > self.slots_max() { Err(QueryError::TooManySamples) } else { Ok(()) }
+    }
+
+    /// How much room the columns of a vector may take.
+    pub(crate) fn slots_max(&self) -> usize {
+        let slots = self.samples_max.saturating_mul(SLOTS_PER_SAMPLE_MAX).max(SLOTS_MIN);
+        usize::try_from(slots).unwrap_or(usize::MAX)
     }
 
     /// Ends an operation that began when `before` were held: its operands go, its result stays. While it ran, one

@@ -96,9 +96,14 @@ impl Evaluator<'_> {
                 (0, Scalar::Steps((0..steps.count).map(|step| steps.time(step) as f64 / 1000.0).collect()))
             }
             ScalarNode::Negate(inner) => (1, self.scalar(inner, steps)?.map(|value| -value)),
-            ScalarNode::Binary(op, lhs, rhs) => {
-                let (lhs, rhs) = (self.scalar(lhs, steps)?, self.scalar(rhs, steps)?);
-                (2, lhs.zip(rhs, |a, b| math::scalar_operation(*op, a, b)))
+            ScalarNode::Chain(chain) => {
+                let mut value = self.scalar(&chain.start, steps)?;
+                for (op, operand) in &chain.links {
+                    let operand = self.scalar(operand, steps)?;
+                    value = value.zip(operand, |a, b| math::scalar_operation(*op, a, b));
+                    self.limits.settle(before, 2, steps.count)?;
+                }
+                (0, value)
             }
             ScalarNode::Min(a, b) => {
                 let (a, b) = (self.scalar(a, steps)?, self.scalar(b, steps)?);
@@ -136,8 +141,7 @@ impl Evaluator<'_> {
                 }
                 if self.delayed_name_removal { Ok(vector) } else { merge_same_labels(vector) }
             }
-            VectorNode::VectorScalar(node) => self.vector_scalar(node, steps),
-            VectorNode::VectorVector(node) => self.vector_vector(node, steps),
+            VectorNode::Chain(chain) => self.chain(chain, steps),
             VectorNode::Aggregate(node) => self.aggregate(node, steps),
             VectorNode::Call(call) => self.call(call, steps),
         }

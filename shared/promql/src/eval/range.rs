@@ -165,7 +165,8 @@ impl Windows {
         let (start, end) = self.loaded(relevant.start);
         let mut first = timestamps.partition_point(|time| *time <= start);
         let mut next = timestamps.partition_point(|time| *time <= end);
-        for step in relevant {
+        let mut step = relevant.start;
+        while step < relevant.end {
             let (start, end) = self.loaded(step);
             while timestamps.get(next).is_some_and(|time| *time <= end) {
                 next += 1;
@@ -179,7 +180,13 @@ impl Windows {
                 let (start, end) = self.range(step);
                 let time = self.steps.time(step);
                 visit(&Window { timestamps, values, first, start, end, time, step })?;
+                step += 1;
+                continue;
             }
+            // Nothing before the next sample.
+            let (Some(time), None) = (timestamps.get(next), self.at) else { break };
+            let shift = self.after_ms.saturating_sub(self.offset_ms);
+            step = self.steps.next_at(step + 1, *time, shift);
         }
         Ok(())
     }
@@ -363,6 +370,7 @@ impl<'a> Evaluator<'a> {
             let mut column = Column::default();
             let mut held = WindowSizes::new(steps);
             let mut work = 0usize;
+            let slots_max = self.limits.slots_max();
             let limits = &mut self.limits;
             windows.slide(&series.timestamps, &series.values, |window| {
                 held.see(window);
@@ -372,7 +380,7 @@ impl<'a> Evaluator<'a> {
                     work = 0;
                 }
                 if let Some(value) = function.value(window)? {
-                    column.push(window.step, value);
+                    column.push_within(window.step, value, slots_max)?;
                 }
                 Ok(())
             })?;

@@ -12,14 +12,11 @@ use crate::parser::ast::{
 };
 use crate::plan::duration::{DurationContext, milliseconds};
 use crate::plan::node::{
-    AggregateParameter, Aggregation, Bounds, Grouping, InstantSelector, RangeInput, RangeNode, Root,
-    ScalarNode, Source, VectorNode, VectorScalar, VectorVector,
+    AggregateParameter, Aggregation, Bounds, Grouping, InstantSelector, Link, Operand, RangeInput, RangeNode,
+    Root, ScalarChain, ScalarNode, Source, VectorChain, VectorNode,
 };
 use crate::plan::reads::{Reads, TimeSpan};
 use crate::query::{EngineOptions, QueryError, QueryTime};
-
-/// Expressions nested deeper than this are refused, for evaluation recurses.
-const DEPTH_MAX: usize = 1_000;
 
 /// The typed tree of a query and what it reads.
 ///
@@ -47,8 +44,7 @@ pub(crate) fn build(
         durations: DurationContext { step_s: seconds(step), range_s: seconds(end.saturating_sub(start)) },
         reads: Reads::default(),
     };
-    let context =
-        Context { span: TimeSpan { start, end }, step_ms: step, func: "", grouping: None, depth: DEPTH_MAX };
+    let context = Context { span: TimeSpan { start, end }, step_ms: step, func: "", grouping: None };
     let built = builder.expr(expr, context)?;
     if let (QueryTime::Range { .. }, ValueType::Matrix | ValueType::String) = (time, built.value_type()) {
         return Err(QueryError::Invalid(format!(
@@ -81,8 +77,6 @@ pub(crate) struct Context<'a> {
     pub(crate) func: &'a str,
     /// The aggregation directly around it.
     pub(crate) grouping: Option<&'a Aggregate>,
-    /// How much deeper it may go.
-    depth: usize,
 }
 
 impl<'a> Context<'a> {
@@ -192,10 +186,6 @@ pub(crate) struct Builder<'a> {
 
 impl Builder<'_> {
     pub(crate) fn expr(&mut self, expr: &Expr, context: Context<'_>) -> Result<Built, QueryError> {
-        let Some(depth) = context.depth.checked_sub(1) else {
-            return Err(QueryError::Invalid("expression is nested too deeply".to_owned()));
-        };
-        let context = Context { depth, ..context };
         let span = expr.span;
         match &expr.kind {
             ExprKind::Number { value, .. } => {
@@ -239,41 +229,21 @@ impl Builder<'_> {
         Ok(Built { node, span, ..built })
     }
 
+    /// A chain of binary operators. Its left operands nest without bound, so it is walked, not recursed into.
     fn binary(&mut self, binary: &Binary, span: Span, context: Context<'_>) -> Result<Built, QueryError> {
-        let context = Context { func: "", grouping: None, ..context };
-        let lhs = self.expr(&binary.lhs, context)?;
-        let rhs = self.expr(&binary.rhs, context)?;
-        let (op, return_bool) = (binary.op, binary.return_bool);
-        if let (Typed::Scalar(ScalarNode::Number(a)), Typed::Scalar(ScalarNode::Number(b))) =
-            (&lhs.node, &rhs.node)
-        {
-            let folded = ScalarNode::Number(math::scalar_operation(op, *a, *b));
-            return Ok(Built::literal(Typed::Scalar(folded), span));
+        let context = context.within("");
+        let mut chain = vec![(binary, span)];
+        let mut leftmost = &binary.lhs;
+        while let ExprKind::Binary(inner) = &leftmost.kind {
+            chain.push((inner, leftmost.span));
+            leftmost = &inner.lhs;
         }
-        let marked = lhs.invariant && rhs.invariant;
-        let node = match (lhs.into_node(marked), rhs.into_node(marked)) {
-            (Typed::Scalar(lhs), Typed::Scalar(rhs)) => {
-                Typed::Scalar(ScalarNode::Binary(op, Box::new(lhs), Box::new(rhs)))
-            }
-            (Typed::Vector(vector), Typed::Scalar(scalar)) => {
-                let scalar_is_left = false;
-                let node = VectorScalar { op, return_bool, vector, scalar, scalar_is_left, span };
-                Typed::Vector(VectorNode::VectorScalar(Box::new(node)))
-            }
-            (Typed::Scalar(scalar), Typed::Vector(vector)) => {
-                let node = VectorScalar { op, return_bool, vector, scalar, scalar_is_left: true, span };
-                Typed::Vector(VectorNode::VectorScalar(Box::new(node)))
-            }
-            (Typed::Vector(lhs), Typed::Vector(rhs)) => {
-                let Some(matching) = binary.matching.clone() else {
-                    return Err(unexpected(ValueType::Scalar));
-                };
-                let node = VectorVector { op, return_bool, matching, lhs, rhs, span };
-                Typed::Vector(VectorNode::VectorVector(Box::new(node)))
-            }
-            _ => return Err(unexpected(ValueType::Vector)),
-        };
-        Ok(if marked { Built::invariant(node, span) } else { Built::new(node, span) })
+        let mut built = self.expr(leftmost, context)?;
+        while let Some((binary, span)) = chain.pop() {
+            let rhs = self.expr(&binary.rhs, context)?;
+            built = combine(binary, span, built, rhs)?;
+        }
+        Ok(built)
     }
 
     fn aggregate(
@@ -400,6 +370,52 @@ impl Builder<'_> {
     pub(crate) fn lookback_ms(&self) -> i64 {
         self.options.lookback_delta_ms
     }
+}
+
+/// `lhs op rhs`
+fn combine(binary: &Binary, span: Span, lhs: Built, rhs: Built) -> Result<Built, QueryError> {
+    let (op, return_bool) = (binary.op, binary.return_bool);
+    if let (Typed::Scalar(ScalarNode::Number(a)), Typed::Scalar(ScalarNode::Number(b))) =
+        (&lhs.node, &rhs.node)
+    {
+        let folded = ScalarNode::Number(math::scalar_operation(op, *a, *b));
+        return Ok(Built::literal(Typed::Scalar(folded), span));
+    }
+    let marked = lhs.invariant && rhs.invariant;
+    let link = |operand| Link { op, return_bool, operand, span };
+    let node = match (lhs.into_node(marked), rhs.into_node(marked)) {
+        (Typed::Scalar(lhs), Typed::Scalar(rhs)) => Typed::Scalar(scalar_chain(lhs, op, rhs)),
+        (Typed::Vector(lhs), Typed::Scalar(rhs)) => {
+            Typed::Vector(vector_chain(lhs, link(Operand::ScalarRight(rhs))))
+        }
+        (Typed::Scalar(lhs), Typed::Vector(rhs)) => {
+            Typed::Vector(vector_chain(rhs, link(Operand::ScalarLeft(lhs))))
+        }
+        (Typed::Vector(lhs), Typed::Vector(rhs)) => {
+            let Some(matching) = binary.matching.clone() else { return Err(unexpected(ValueType::Scalar)) };
+            Typed::Vector(vector_chain(lhs, link(Operand::Vector(rhs, matching))))
+        }
+        _ => return Err(unexpected(ValueType::Vector)),
+    };
+    Ok(if marked { Built::invariant(node, span) } else { Built::new(node, span) })
+}
+
+fn scalar_chain(start: ScalarNode, op: BinaryOp, operand: ScalarNode) -> ScalarNode {
+    let mut chain = match start {
+        ScalarNode::Chain(chain) => chain,
+        start => Box::new(ScalarChain { start, links: Vec::new() }),
+    };
+    chain.links.push((op, operand));
+    ScalarNode::Chain(chain)
+}
+
+fn vector_chain(start: VectorNode, link: Link) -> VectorNode {
+    let mut chain = match start {
+        VectorNode::Chain(chain) => chain,
+        start => Box::new(VectorChain { start, links: Vec::new() }),
+    };
+    chain.links.push(link);
+    VectorNode::Chain(chain)
 }
 
 /// `expr` without the parentheses around it.

@@ -161,30 +161,31 @@ impl Builder<'_> {
 
     /// `@` and offset of the first selector in `expr`, those of the subqueries around it included.
     fn first_selector(&self, expr: &Expr) -> Result<Option<(Option<i64>, i64)>, QueryError> {
-        let children: Vec<&Expr> = match &expr.kind {
-            ExprKind::VectorSelector(selector) => return self.place(selector.at, &selector.offset).map(Some),
-            ExprKind::MatrixSelector(matrix) => {
-                return self.place(matrix.selector.at, &matrix.selector.offset).map(Some);
-            }
-            ExprKind::Subquery(subquery) => {
-                let Some((at, offset_ms)) = self.first_selector(&subquery.expr)? else { return Ok(None) };
-                if at.is_some() {
-                    return Ok(Some((at, offset_ms)));
+        let mut pending = vec![expr];
+        while let Some(expr) = pending.pop() {
+            match &expr.kind {
+                ExprKind::VectorSelector(selector) => {
+                    return self.place(selector.at, &selector.offset).map(Some);
                 }
-                let (at, outer_ms) = self.place(subquery.at, &subquery.offset)?;
-                return Ok(Some((at, offset_ms.saturating_add(outer_ms))));
-            }
-            ExprKind::Number { .. } | ExprKind::String(_) => Vec::new(),
-            ExprKind::Paren(inner) | ExprKind::Unary(_, inner) => vec![inner],
-            ExprKind::Binary(binary) => vec![&binary.lhs, &binary.rhs],
-            ExprKind::Aggregate(aggregate) => {
-                std::iter::once(&aggregate.expr).chain(&aggregate.param).collect()
-            }
-            ExprKind::Call(call) => call.args.iter().collect(),
-        };
-        for child in children {
-            if let Some(place) = self.first_selector(child)? {
-                return Ok(Some(place));
+                ExprKind::MatrixSelector(matrix) => {
+                    return self.place(matrix.selector.at, &matrix.selector.offset).map(Some);
+                }
+                ExprKind::Subquery(subquery) => {
+                    let Some((at, offset_ms)) = self.first_selector(&subquery.expr)? else { continue };
+                    if at.is_some() {
+                        return Ok(Some((at, offset_ms)));
+                    }
+                    let (at, outer_ms) = self.place(subquery.at, &subquery.offset)?;
+                    return Ok(Some((at, offset_ms.saturating_add(outer_ms))));
+                }
+                ExprKind::Number { .. } | ExprKind::String(_) => {}
+                ExprKind::Paren(inner) | ExprKind::Unary(_, inner) => pending.push(inner),
+                ExprKind::Binary(binary) => pending.extend([&binary.rhs, &binary.lhs]),
+                ExprKind::Aggregate(aggregate) => {
+                    pending.extend(&aggregate.param);
+                    pending.push(&aggregate.expr);
+                }
+                ExprKind::Call(call) => pending.extend(call.args.iter().rev()),
             }
         }
         Ok(None)

@@ -21,7 +21,7 @@ pub(crate) enum ScalarNode {
     Number(f64),
     Time,
     Negate(Box<ScalarNode>),
-    Binary(BinaryOp, Box<ScalarNode>, Box<ScalarNode>),
+    Chain(Box<ScalarChain>),
     Min(Box<ScalarNode>, Box<ScalarNode>),
     Max(Box<ScalarNode>, Box<ScalarNode>),
     /// `scalar(vector)`
@@ -89,34 +89,45 @@ pub(crate) enum RangeInput {
 pub(crate) enum VectorNode {
     Selector(InstantSelector),
     Negate(Box<VectorNode>),
-    VectorScalar(Box<VectorScalar>),
-    VectorVector(Box<VectorVector>),
+    Chain(Box<VectorChain>),
     Aggregate(Box<Aggregation>),
     Call(Box<Call>),
     /// Evaluated once, at the first step.
     StepInvariant(Box<VectorNode>),
 }
 
-/// `vector op scalar` or `scalar op vector`.
+/// `start op operand op operand …`, from left to right. A list, for a chain may be of any length.
 #[derive(Clone, Debug)]
-pub(crate) struct VectorScalar {
+pub(crate) struct ScalarChain {
+    pub(crate) start: ScalarNode,
+    pub(crate) links: Vec<(BinaryOp, ScalarNode)>,
+}
+
+/// `start op operand op operand …`, from left to right. A list, for a chain may be of any length.
+#[derive(Clone, Debug)]
+pub(crate) struct VectorChain {
+    pub(crate) start: VectorNode,
+    pub(crate) links: Vec<Link>,
+}
+
+/// A binary operator and what stands on its other side.
+#[derive(Clone, Debug)]
+pub(crate) struct Link {
     pub(crate) op: BinaryOp,
     pub(crate) return_bool: bool,
-    pub(crate) vector: VectorNode,
-    pub(crate) scalar: ScalarNode,
-    pub(crate) scalar_is_left: bool,
+    pub(crate) operand: Operand,
     pub(crate) span: Span,
 }
 
-/// `vector op vector`
+/// The other side of a binary operator.
 #[derive(Clone, Debug)]
-pub(crate) struct VectorVector {
-    pub(crate) op: BinaryOp,
-    pub(crate) return_bool: bool,
-    pub(crate) matching: VectorMatching,
-    pub(crate) lhs: VectorNode,
-    pub(crate) rhs: VectorNode,
-    pub(crate) span: Span,
+pub(crate) enum Operand {
+    /// `scalar op …`
+    ScalarLeft(ScalarNode),
+    /// `… op scalar`
+    ScalarRight(ScalarNode),
+    /// `… op vector`
+    Vector(VectorNode, VectorMatching),
 }
 
 /// An aggregation.

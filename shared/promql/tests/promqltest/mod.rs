@@ -1,6 +1,7 @@
 //! Prometheus's own PromQL test suite, read from the fixtures, and what is needed to run it.
 
 #![allow(clippy::disallowed_methods, reason = "tests find the fixtures through the environment")]
+#![allow(clippy::panic, clippy::print_stdout, reason = "these are tests, although not each function is one")]
 #![allow(dead_code, reason = "each test binary uses a part")]
 
 pub(crate) mod compare;

@@ -83,7 +83,7 @@ fn compare_with_duckdb(foxfire: &Foxfire) {
 
 const VIEWS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/views.sql");
 
-const READ_BLOCKS: &str = r"
+const READ_BLOCKS: &str = r#"
 import sys, json, duckdb
 data, metric, end = sys.argv[1], sys.argv[2], int(sys.argv[3])
 db = duckdb.connect()
@@ -95,7 +95,7 @@ for labels, ts, value in rows.fetchall():
     key = json.dumps(dict(sorted({'__name__': metric, **labels}.items())))
     series.setdefault(key, []).append([ts, repr(value)])
 print(json.dumps(series))
-";
+"#;
 
 fn read_series(printed: &Value) -> BTreeMap<String, Vec<(i64, u64)>> {
     let series = printed.as_object().unwrap();

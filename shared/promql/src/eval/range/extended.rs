@@ -9,6 +9,7 @@ use crate::eval::column::{Column, Steps};
 use crate::eval::range::counter::Kind;
 use crate::eval::range::{Window, reachable};
 use crate::plan::node::Source;
+use crate::query::QueryError;
 
 /// The samples that matter: indexes of those at, or next to, the bounds of the range.
 struct Ends {
@@ -50,17 +51,20 @@ pub(in crate::eval) fn smoothed_column(
     source: Source,
     steps: Steps,
     lookback_ms: i64,
-) -> Column {
+    slots_max: usize,
+) -> Result<Column, QueryError> {
     let (timestamps, values) = reachable(series, (i64::MIN, i64::MAX));
-    let (Some(first), Some(last)) = (timestamps.first(), timestamps.last()) else { return Column::default() };
+    let (Some(first), Some(last)) = (timestamps.first(), timestamps.last()) else {
+        return Ok(Column::default());
+    };
     let relevant = if source.at.is_some() {
         0..steps.count
     } else {
         steps.within(*first, last.saturating_add(lookback_ms), source.offset_ms.saturating_neg())
     };
     let mut column = Column::default();
-    let mut next = 0;
-    for step in relevant {
+    let (mut next, mut step) = (0, relevant.start);
+    while step < relevant.end {
         let reference = source.reference(steps.time(step));
         while timestamps.get(next).is_some_and(|time| *time < reference) {
             next += 1;
@@ -69,14 +73,24 @@ pub(in crate::eval) fn smoothed_column(
         let after = sample(Some(next)).filter(|(time, _)| *time <= reference.saturating_add(lookback_ms));
         let before =
             sample(next.checked_sub(1)).filter(|(time, _)| *time > reference.saturating_sub(lookback_ms));
-        match (before, after) {
-            (_, Some((time, value))) if time == reference => column.push(step, value),
-            (Some(before), Some(after)) => column.push(step, interpolate(before, after, reference, false)),
-            (Some((_, value)), None) => column.push(step, value),
-            (None, _) => {}
-        }
+        let value = match (before, after) {
+            (_, Some((time, value))) if time == reference => Some(value),
+            (Some(before), Some(after)) => Some(interpolate(before, after, reference, false)),
+            (Some((_, value)), None) => Some(value),
+            (None, _) => None,
+        };
+        step = match (value, timestamps.get(next)) {
+            (Some(value), _) => {
+                column.push_within(step, value, slots_max)?;
+                step + 1
+            }
+            (None, Some(time)) if source.at.is_none() => {
+                steps.next_at(step + 1, *time, source.offset_ms.saturating_neg())
+            }
+            (None, _) => break,
+        };
     }
-    column
+    Ok(column)
 }
 
 fn ends(window: &Window<'_>, smoothed: bool) -> Option<Ends> {
