@@ -5,9 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use api::{
-    ApiError, BuildInfo, Deployment, DeploymentFuture, ErrorType, LastScrape, RuleGroupStatus, RuntimeInfo,
-    Targets, TsdbStatus,
+    ApiError, BuildInfo, Deployment, DeploymentFuture, ErrorType, GlobalUrlOptions, LastScrape,
+    RuleGroupStatus, RuntimeInfo, Targets, TsdbStatus,
 };
+use config::GlobalConfig;
 use control::{ConfigCache, ControlError};
 use discovery::LastGood;
 use platform::Platform;
@@ -20,6 +21,8 @@ use wire::BlockMeta;
 pub struct QuerySettings {
     /// How it was started: flag names without dashes, and values.
     pub flags: Vec<(String, String)>,
+    /// How it is reached from outside.
+    pub global_url: GlobalUrlOptions,
     /// What was built.
     pub build_info: BuildInfo,
     /// Facts of the running process.
@@ -125,6 +128,14 @@ impl Deployment for QueryDeployment {
             let loaded = self.configs.current().await.map_err(control_error)?;
             Ok(loaded.config.redacted_yaml.clone())
         })
+    }
+
+    fn global_config(&self) -> DeploymentFuture<'_, GlobalConfig> {
+        Box::pin(async { Ok(self.configs.current().await.map_err(control_error)?.config.global.clone()) })
+    }
+
+    fn global_url(&self) -> GlobalUrlOptions {
+        self.settings.global_url.clone()
     }
 
     fn tsdb_status(&self, limit: usize) -> DeploymentFuture<'_, TsdbStatus> {

@@ -12,6 +12,7 @@ const TRUNCATED: &str = "results truncated due to limit";
 impl Api {
     /// The label sets of the series that match.
     pub(crate) async fn series(&self, params: &Params) -> Result<Answer, ApiError> {
+        params.check_form()?;
         if params.all("match[]").next().is_none() {
             return Err(ApiError::bad_data("no match[] parameter provided"));
         }
