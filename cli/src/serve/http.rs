@@ -15,6 +15,7 @@ use telemetry::Metrics;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use super::lenient::LenientListener;
 use super::reload::Reloader;
 
 /// A request's body may be at most so large: forms with long queries.
@@ -39,7 +40,7 @@ pub(crate) async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let router = Router::new().fallback(answer).with_state(http);
-    axum::serve(listener, router).with_graceful_shutdown(stop).await
+    axum::serve(LenientListener(listener), router).with_graceful_shutdown(stop).await
 }
 
 /// Whether only this machine can reach the address.
