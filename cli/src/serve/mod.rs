@@ -12,7 +12,9 @@ mod http;
 mod pipeline;
 mod reload;
 mod run;
+mod signals;
 mod wiring;
+mod workers;
 
 pub(crate) use flags::ServeFlags;
 pub(crate) use run::main;

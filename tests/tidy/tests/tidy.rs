@@ -29,7 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "scraper-function",
         &["config", "control", "platform", "scrape", "storage", "telemetry", "tsdb", "wire"],
     ),
-    ("compactor-function", &["platform", "telemetry", "tsdb", "wire"]),
+    ("compactor-function", &["control", "platform", "telemetry", "tsdb", "wire"]),
     (
         "query-function",
         &[
