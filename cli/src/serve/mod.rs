@@ -13,7 +13,9 @@ mod lenient;
 mod pipeline;
 mod reload;
 mod run;
+mod signals;
 mod wiring;
+mod workers;
 
 pub(crate) use flags::ServeFlags;
 pub(crate) use run::main;

@@ -1,4 +1,4 @@
-//! The schedule and the workers: what EventBridge, SQS and Lambda do on AWS.
+//! The schedule: what EventBridge, SQS and Lambda do on AWS.
 //!
 //! ```text
 //! every few seconds  ─► discovery and rule planner for the next window ─► queues (delay until due)
@@ -9,14 +9,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use platform::{Clock, Deadline, Handler, Message, Queue, Retry};
-use serde::de::DeserializeOwned;
-use telemetry::Metrics;
-use tokio::sync::{Semaphore, watch};
+use compactor_function::{Collector, Compactor};
+use discovery_function::Discovery;
+use ruler_function::{RulePlanner, Ruler};
+use scraper_function::Scraper;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wire::{CollectTask, CompactTask, DiscoverTask};
 
-use super::wiring::Wired;
+use super::wiring::{Queues, Wired};
+use super::workers::{Function, invoke, work};
 
 /// Length of a planning window: how soon a new target or configuration takes effect.
 const WINDOW_MS: i64 = 5_000;
@@ -26,30 +28,40 @@ const LEAD_MS: i64 = 1_000;
 const BEHIND_MS_MAX: i64 = 30_000;
 const COMPACT_EVERY: Duration = Duration::from_secs(5);
 const COLLECT_EVERY: Duration = Duration::from_secs(600);
-/// Bound on one invocation, as on Lambda.
-const INVOCATION_TIMEOUT: Duration = Duration::from_secs(15 * 60);
-/// A message whose handler has not succeeded by then is delivered again.
-const VISIBILITY: Duration = Duration::from_secs(120);
-const RECEIVE_WAIT: Duration = Duration::from_secs(1);
-const MESSAGES_MAX: usize = 10;
-/// So many messages of one queue are worked on at once.
-const WORKERS: usize = 64;
-/// After a stop is asked for, work that has begun gets this long.
-const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+/// Where blocks are short (tests), what they leave behind is collected as often.
+const COLLECT_EVERY_MIN: Duration = Duration::from_secs(60);
+const OBSERVE_EVERY: Duration = Duration::from_secs(5);
+/// Batches scraped at once. Most of them wait: for their instant, or for a target that hangs.
+const SCRAPE_WORKERS: usize = 1_000;
+/// Rule groups evaluated, or telling Alertmanager, at once.
+const RULE_WORKERS: usize = 64;
+
+const DISCOVERY: Function<Discovery> =
+    Function { name: "discovery", handler: |wired| &wired.discovery, computes: false };
+const RULE_PLANNER: Function<RulePlanner> =
+    Function { name: "rule_planner", handler: |wired| &wired.rule_planner, computes: false };
+const SCRAPER: Function<Scraper> =
+    Function { name: "scraper", handler: |wired| &wired.scraper, computes: false };
+const RULER: Function<Ruler> = Function { name: "ruler", handler: |wired| &wired.ruler, computes: true };
+const COMPACTOR: Function<Compactor> =
+    Function { name: "compactor", handler: |wired| &wired.compactor, computes: true };
+const COLLECTOR: Function<Collector> =
+    Function { name: "collector", handler: |wired| &wired.collector, computes: true };
 
 /// Tells everybody to stop.
 pub(crate) type Stop = watch::Receiver<bool>;
 
-/// Runs the pipeline until `stop`, then lets work that has begun finish.
-pub(crate) async fn run(wired: Arc<Wired>, stop: Stop) {
+/// Runs the pipeline until `stop`, then lets work that has begun finish. Dropped, it gives that work up.
+pub(crate) async fn run(wired: Arc<Wired>, queues: Queues, stop: Stop) {
     let mut loops = JoinSet::new();
     loops.spawn(plan(Arc::clone(&wired), stop.clone()));
     loops.spawn(compact(Arc::clone(&wired), stop.clone()));
     loops.spawn(collect(Arc::clone(&wired), stop.clone()));
+    loops.spawn(observe(Arc::clone(&wired), queues, stop.clone()));
     let queue = Arc::clone(&wired.platform.scrape_queue);
-    loops.spawn(work("scraper", Arc::clone(&wired), queue, |w| &w.scraper, stop.clone()));
+    loops.spawn(work(Arc::clone(&wired), queue, SCRAPER, SCRAPE_WORKERS, stop.clone()));
     let queue = Arc::clone(&wired.platform.rule_queue);
-    loops.spawn(work("ruler", Arc::clone(&wired), queue, |w| &w.ruler, stop.clone()));
+    loops.spawn(work(Arc::clone(&wired), queue, RULER, RULE_WORKERS, stop.clone()));
     while let Some(ended) = loops.join_next().await {
         if let Err(error) = ended {
             tracing::error!(%error, "a loop of the pipeline failed");
@@ -64,123 +76,73 @@ async fn plan(wired: Arc<Wired>, mut stop: Stop) {
     loop {
         let now = clock.now_ms();
         if now - from > BEHIND_MS_MAX {
-            tracing::warn!(behind_ms = now - from, "Scheduling is behind; skipping what is overdue");
+            skip(&wired, from, now).await;
+            from = now;
+        } else if from - now > WINDOW_MS + LEAD_MS {
+            tracing::warn!(ahead_ms = from - now, "The clock was set back; planning from its new time");
             from = now;
         }
         let task = DiscoverTask { from, until: from + WINDOW_MS };
-        invoke("discovery", &wired.discovery, task.clone(), &*clock, &wired.metrics).await;
-        invoke("rule_planner", &wired.rule_planner, task.clone(), &*clock, &wired.metrics).await;
+        invoke(DISCOVERY, &wired, task.clone()).await;
+        invoke(RULE_PLANNER, &wired, task.clone()).await;
         from = task.until;
         let pause = u64::try_from(from - LEAD_MS - clock.now_ms()).unwrap_or(0);
-        if stopped_within(&mut stop, Duration::from_millis(pause)).await {
+        let pause = Duration::from_millis(pause).min(Duration::from_millis(WINDOW_MS.unsigned_abs()));
+        if stopped_within(&mut stop, pause).await {
             return;
         }
     }
 }
 
+/// Counts what was not planned in time.
+async fn skip(wired: &Wired, from: i64, until: i64) {
+    match wired.discovery.skip(from, until).await {
+        Ok(scrapes) => tracing::warn!(
+            behind_ms = until - from,
+            scrapes,
+            "Scheduling is behind; skipping what is overdue"
+        ),
+        Err(error) => tracing::error!(%error, behind_ms = until - from, "Scheduling is behind"),
+    }
+}
+
 async fn compact(wired: Arc<Wired>, mut stop: Stop) {
-    let clock = Arc::clone(&wired.platform.clock);
     while !stopped_within(&mut stop, COMPACT_EVERY).await {
-        let task = CompactTask { tick: clock.now_ms() };
-        invoke("compactor", &wired.compactor, task, &*clock, &wired.metrics).await;
+        let task = CompactTask { tick: wired.platform.clock.now_ms() };
+        invoke(COMPACTOR, &wired, task).await;
     }
 }
 
 async fn collect(wired: Arc<Wired>, mut stop: Stop) {
-    let clock = Arc::clone(&wired.platform.clock);
-    while !stopped_within(&mut stop, COLLECT_EVERY).await {
-        let task = CollectTask { tick: clock.now_ms() };
-        invoke("collector", &wired.collector, task, &*clock, &wired.metrics).await;
+    let window = Duration::from_millis(wired.store.settings().window_ms.unsigned_abs());
+    let every = COLLECT_EVERY.min(window.saturating_mul(2)).max(COLLECT_EVERY_MIN);
+    while !stopped_within(&mut stop, every).await {
+        let task = CollectTask { tick: wired.platform.clock.now_ms() };
+        invoke(COLLECTOR, &wired, task).await;
+    }
+}
+
+/// Keeps the gauges right.
+async fn observe(wired: Arc<Wired>, queues: Queues, mut stop: Stop) {
+    loop {
+        for (name, dead, queue) in
+            [("scrape", "scrape-dead-letters", &queues.scrape), ("rule", "rule-dead-letters", &queues.rule)]
+        {
+            let depth = queue.depth();
+            wired.metrics.queue_messages(name, depth.ready + depth.delayed + depth.in_flight);
+            wired.metrics.queue_messages(dead, usize::try_from(depth.dead_letters).unwrap_or(usize::MAX));
+        }
+        match wired.store.blocks().await {
+            Ok(blocks) => wired.metrics.blocks_loaded(blocks.len()),
+            Err(error) => tracing::error!(%error, "the head of the store cannot be read"),
+        }
+        if stopped_within(&mut stop, OBSERVE_EVERY).await {
+            return;
+        }
     }
 }
 
 /// Whether a stop was asked for within `pause`.
 async fn stopped_within(stop: &mut Stop, pause: Duration) -> bool {
     tokio::time::timeout(pause, stop.wait_for(|stop| *stop)).await.is_ok()
-}
-
-/// Takes messages and has them handled, many at once.
-async fn work<H>(
-    name: &'static str,
-    wired: Arc<Wired>,
-    queue: Arc<dyn Queue>,
-    handler: fn(&Wired) -> &H,
-    mut stop: Stop,
-) where
-    H: Handler + 'static,
-    H::Task: DeserializeOwned + 'static,
-{
-    let slots = Arc::new(Semaphore::new(WORKERS));
-    let mut working = JoinSet::new();
-    loop {
-        while working.try_join_next().is_some() {}
-        let received = tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => break,
-            received = queue.receive(MESSAGES_MAX, VISIBILITY, RECEIVE_WAIT) => received,
-        };
-        let messages = received.unwrap_or_else(|error| {
-            tracing::error!(%error, queue = name, "receiving failed");
-            Vec::new()
-        });
-        for message in messages {
-            let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { break };
-            let (wired, queue) = (Arc::clone(&wired), Arc::clone(&queue));
-            working.spawn(async move {
-                let _slot = slot;
-                handle_message(name, handler(&wired), &*queue, message, &wired).await;
-            });
-        }
-    }
-    let finish = async { while working.join_next().await.is_some() {} };
-    if tokio::time::timeout(STOP_TIMEOUT, finish).await.is_err() {
-        tracing::warn!(
-            function = name,
-            "stopping with work unfinished; it is redone or missed after the next start"
-        );
-    }
-}
-
-/// Handles one message, and deletes it once it is done or can never be.
-async fn handle_message<H>(
-    name: &'static str,
-    handler: &H,
-    queue: &dyn Queue,
-    message: Message,
-    wired: &Wired,
-) where
-    H: Handler,
-    H::Task: DeserializeOwned,
-{
-    let done = match wire::decode::<H::Task>("task", &message.body) {
-        Ok(task) => invoke(name, handler, task, &*wired.platform.clock, &wired.metrics).await,
-        Err(error) => {
-            tracing::error!(%error, function = name, "dropping a message that is no task");
-            true
-        }
-    };
-    if done && let Err(error) = queue.delete(&message.receipt).await {
-        tracing::warn!(%error, function = name, "deleting a handled message failed; it will be delivered again");
-    }
-}
-
-/// Runs a handler once. Whether it is over: done, or never to succeed.
-async fn invoke<H: Handler>(
-    name: &'static str,
-    handler: &H,
-    task: H::Task,
-    clock: &dyn Clock,
-    metrics: &Metrics,
-) -> bool {
-    let started = clock.monotonic_ns();
-    let result = handler.handle(task, Deadline::after(clock, INVOCATION_TIMEOUT)).await;
-    let seconds = clock.monotonic_ns().saturating_sub(started) as f64 / 1e9;
-    metrics.task(name, if result.is_ok() { "ok" } else { "error" }, seconds);
-    match result {
-        Ok(()) => true,
-        Err(error) => {
-            let never = H::retry(&error) == Retry::Never;
-            tracing::error!(%error, function = name, retry = !never, "function failed");
-            never
-        }
-    }
 }

@@ -3,18 +3,25 @@
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use platform_local::LocalOptions;
 use telemetry::Metrics;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 
 use super::flags::{LogFormat, LogLevel, ServeFlags};
 use super::http::{Http, is_loopback};
 use super::reload::{ConfigSource, Reloader};
+use super::signals::Signals;
+use super::wiring::Queues;
 use super::{http, pipeline, wiring};
 use crate::complain;
+
+/// What has begun gets this long to finish: less than the ten seconds after which supervisors kill.
+const STOP_TIMEOUT: Duration = Duration::from_secs(8);
+/// The store of rows gets this long to close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 const DEFAULT_CONFIG: &str = "prometheus.yml";
 
@@ -31,7 +38,10 @@ pub(crate) fn main(flags: &ServeFlags) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match runtime.block_on(run(flags)) {
+    let outcome = runtime.block_on(run(flags));
+    // A query or compaction that still computes is given up: nothing that it could finish is promised to anybody.
+    runtime.shutdown_timeout(Duration::ZERO);
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
@@ -42,14 +52,16 @@ pub(crate) fn main(flags: &ServeFlags) -> ExitCode {
 
 async fn run(flags: &ServeFlags) -> Result<(), String> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "Starting foxfire");
+    let mut signals = Signals::listen()?;
+    // Bound before anything is written, and before the configuration is loaded: without one, foxfire scrapes the
+    // address that it really got.
+    let listener = TcpListener::bind(flags.listen_address)
+        .await
+        .map_err(|error| format!("listen tcp {}: {}", flags.listen_address, bind_words(&error)))?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
     let local =
         platform_local::open(&LocalOptions::new(&flags.storage_path)).map_err(|error| error.to_string())?;
     let platform = local.platform.clone();
-    // Bound before the configuration is loaded: without one, foxfire scrapes the address that it really got.
-    let listener = TcpListener::bind(flags.listen_address)
-        .await
-        .map_err(|error| format!("listen tcp {}: {error}", flags.listen_address))?;
-    let address = listener.local_addr().map_err(|error| error.to_string())?;
 
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
     let source = config_source(flags, &address);
@@ -70,32 +82,55 @@ async fn run(flags: &ServeFlags) -> Result<(), String> {
         let _ = http_stop.wait_for(|stop| *stop).await;
     };
     tracing::info!(%address, "Server is ready to receive web requests");
-    let pipeline = pipeline::run(wired, stop);
-    let web = http::serve(listener, http, stopped);
-    let signals = handle_signals(&reloader, stop_sender);
-    let (web, (), signals) = tokio::join!(web, pipeline, signals);
-    local.shutdown().await;
+    metrics.ready(true);
+    let queues = Queues { scrape: Arc::clone(&local.scrape_queue), rule: Arc::clone(&local.rule_queue) };
+    let pipeline = pipeline::run(wired, queues, stop);
+    let mut serving = Box::pin(async move { tokio::join!(http::serve(listener, http, stopped), pipeline).0 });
+    let ended = tokio::select! {
+        ended = &mut serving => Some(ended),
+        () = signals.stop_asked(&reloader) => None,
+    };
+    metrics.ready(false);
+    let web = match ended {
+        Some(ended) => ended,
+        None => stop_within(STOP_TIMEOUT, &stop_sender, &mut signals, &mut serving).await,
+    };
+    drop(serving);
+    if tokio::time::timeout(CLOSE_TIMEOUT, local.shutdown()).await.is_err() {
+        tracing::warn!("The data directory is still in use; it is repaired at the next start");
+    }
     tracing::info!("See you next time!");
-    web.map_err(|error| error.to_string()).and(signals)
+    web.map_err(|error| error.to_string())
 }
 
-/// Reloads at SIGHUP; at SIGTERM and Ctrl-C tells everybody to stop and returns.
-async fn handle_signals(reloader: &Reloader, stop: watch::Sender<bool>) -> Result<(), String> {
-    let listen = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
-    let (mut hangup, mut interrupt, mut terminate) =
-        (listen(SignalKind::hangup())?, listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-    loop {
-        tokio::select! {
-            _ = hangup.recv() => if let Err(error) = reloader.reload().await {
-                tracing::error!(%error, "Error reloading config");
-            },
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
-        }
-    }
+/// Tells everybody to stop, and waits until they have, or for `timeout`, or until the operator asks again.
+async fn stop_within(
+    timeout: Duration,
+    stop: &watch::Sender<bool>,
+    signals: &mut Signals,
+    serving: &mut (impl Future<Output = std::io::Result<()>> + Unpin),
+) -> std::io::Result<()> {
     tracing::warn!("Received an OS signal, exiting gracefully...");
     let _ = stop.send(true);
-    Ok(())
+    tokio::select! {
+        ended = tokio::time::timeout(timeout, serving) => ended.unwrap_or_else(|_| {
+            tracing::warn!("Stopping with work unfinished: scrapes that hang are lost, open connections are closed");
+            Ok(())
+        }),
+        () = signals.again() => {
+            tracing::warn!("Received another OS signal, exiting at once");
+            Ok(())
+        }
+    }
+}
+
+/// A failure to bind as Go words it.
+fn bind_words(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let words = text.split(" (os error ").next().unwrap_or(&text);
+    let mut characters = words.chars();
+    let first = characters.next().map(|first| first.to_ascii_lowercase());
+    format!("bind: {}{}", first.map(String::from).unwrap_or_default(), characters.as_str())
 }
 
 fn config_source(flags: &ServeFlags, address: &std::net::SocketAddr) -> ConfigSource {

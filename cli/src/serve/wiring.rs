@@ -8,6 +8,7 @@ use control::ConfigCache;
 use discovery::PackSettings;
 use discovery_function::Discovery;
 use platform::Platform;
+use platform_local::LocalQueue;
 use promql::EngineOptions;
 use query_function::{QueryDeployment, QuerySettings};
 use ruler_function::{RulePlanner, Ruler, RulerSettings};
@@ -23,6 +24,7 @@ use super::reload::Reloader;
 pub(crate) struct Wired {
     pub(crate) platform: Platform,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) store: Arc<Store>,
     pub(crate) discovery: Discovery,
     pub(crate) scraper: Scraper,
     pub(crate) compactor: Compactor,
@@ -30,6 +32,12 @@ pub(crate) struct Wired {
     pub(crate) rule_planner: RulePlanner,
     pub(crate) ruler: Ruler,
     pub(crate) api: Api,
+}
+
+/// The queues as this process has them, with their depths.
+pub(crate) struct Queues {
+    pub(crate) scrape: Arc<LocalQueue>,
+    pub(crate) rule: Arc<LocalQueue>,
 }
 
 /// Puts everything together over a platform.
@@ -62,6 +70,7 @@ pub(crate) fn wire(
     Wired {
         platform: platform.clone(),
         metrics: Arc::clone(metrics),
+        store: Arc::clone(&store),
         discovery: Discovery::new(
             platform.clone(),
             Arc::clone(&configs),
@@ -75,7 +84,7 @@ pub(crate) fn wire(
             Arc::clone(metrics),
         ),
         compactor: Compactor::new(Arc::clone(&store), Arc::clone(metrics)),
-        collector: Collector::new(Arc::clone(&store)),
+        collector: Collector::new(platform.clone(), Arc::clone(&store)),
         rule_planner: RulePlanner::new(platform.clone(), Arc::clone(&configs), Arc::clone(&store)),
         ruler: Ruler::new(platform.clone(), configs, Arc::clone(&store), Arc::clone(metrics), ruler_settings),
         api: Api {

@@ -2,14 +2,15 @@
 //!
 //! ```text
 //! CompactTask ─► WAL ─► blocks of minutes ─► blocks of 2 h ─► blocks of a day; retention drops the oldest
-//! CollectTask ─► objects and rows that nothing refers to are deleted, behind the fence
+//! CollectTask ─► objects and rows that nothing refers to are deleted, behind the fences
 //! ```
 //!
 //! Both may run concurrently with themselves and each other: the head register's compare-and-set decides.
 
 use std::sync::Arc;
 
-use platform::{Deadline, Handler, Retry};
+use control::ControlError;
+use platform::{Deadline, Handler, Platform, Retry};
 use telemetry::Metrics;
 use tsdb::{Store, TsdbError};
 use wire::{CollectTask, CompactTask};
@@ -22,7 +23,19 @@ pub struct Compactor {
 
 /// Deletes what nothing refers to.
 pub struct Collector {
+    platform: Platform,
     store: Arc<Store>,
+}
+
+/// Why collecting failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectorError {
+    /// Of the store.
+    #[error(transparent)]
+    Store(#[from] TsdbError),
+    /// Of configurations and target snapshots.
+    #[error(transparent)]
+    Control(#[from] ControlError),
 }
 
 impl Compactor {
@@ -34,10 +47,10 @@ impl Compactor {
 }
 
 impl Collector {
-    /// The function over a store.
+    /// The function over a platform and its store.
     #[must_use]
-    pub fn new(store: Arc<Store>) -> Self {
-        Self { store }
+    pub fn new(platform: Platform, store: Arc<Store>) -> Self {
+        Self { platform, store }
     }
 }
 
@@ -58,7 +71,11 @@ impl Handler for Compactor {
     type Error = TsdbError;
 
     async fn handle(&self, task: CompactTask, deadline: Deadline) -> Result<(), TsdbError> {
-        let done = self.store.compact(task.tick, deadline).await?;
+        let done = self.store.compact(task.tick, deadline).await.inspect_err(|error| {
+            if let TsdbError::Halt { invariant, .. } = error {
+                self.metrics.invariant_violated(invariant);
+            }
+        })?;
         for block in &done.written {
             let bytes: u64 = block.files.iter().map(|file| file.len).sum();
             self.metrics.block_written(block.level, bytes, block.samples);
@@ -86,15 +103,19 @@ impl Handler for Compactor {
 
 impl Handler for Collector {
     type Task = CollectTask;
-    type Error = TsdbError;
+    type Error = CollectorError;
 
-    async fn handle(&self, task: CollectTask, deadline: Deadline) -> Result<(), TsdbError> {
+    async fn handle(&self, task: CollectTask, deadline: Deadline) -> Result<(), CollectorError> {
         let collected = self.store.collect(task.tick, deadline).await?;
-        tracing::debug!(?collected, "collected");
+        let replaced = control::collect(&self.platform).await?;
+        tracing::debug!(?collected, replaced, "collected");
         Ok(())
     }
 
-    fn retry(error: &TsdbError) -> Retry {
-        error.retry()
+    fn retry(error: &CollectorError) -> Retry {
+        match error {
+            CollectorError::Store(error) => error.retry(),
+            CollectorError::Control(error) => error.retry(),
+        }
     }
 }

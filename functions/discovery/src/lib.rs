@@ -8,13 +8,15 @@
 //! # Contract
 //! A task covers the scrapes that are due in `from <= t < until`; consecutive tasks have consecutive windows. Running
 //! a task twice sends the same messages twice, which the scrapers make harmless: a WAL segment is named by its tick
-//! and shard, and the first writer wins.
+//! and shard, and the first writer wins. That only holds because a window is planned by one set of targets, whose
+//! name its first planner records: a second run that found other targets would put them under names that the first
+//! run's batches have, and so lose some and scrape others twice.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use control::{ConfigCache, ControlError};
+use control::{ConfigCache, ControlError, SnapshotRegister, WindowPlan};
 use discovery::{LastGood, PackSettings, Slot};
 use platform::{Deadline, Handler, Platform, PlatformError, Retry};
 use telemetry::Metrics;
@@ -61,24 +63,68 @@ impl Discovery {
         Self { platform, configs, metrics, settings, last_good: Mutex::new(LastGood::default()) }
     }
 
-    async fn discover(&self) -> Result<(Arc<control::Loaded>, TargetSnapshot), DiscoveryError> {
+    /// Counts the scrapes that were due in `from <= t < until`, ms, as missed: nobody will do them.
+    ///
+    /// # Errors
+    /// [`DiscoveryError`].
+    pub async fn skip(&self, from: i64, until: i64) -> Result<u64, DiscoveryError> {
+        let register = control::current_targets(&self.platform).await?;
+        let missed = register.snapshot.map_or(0, |snapshot| scrapes_due(&snapshot, from, until));
+        self.metrics.missed("scraper", usize::try_from(missed).unwrap_or(usize::MAX));
+        Ok(missed)
+    }
+
+    /// The targets of a window: those that it was planned by before, or what is found now.
+    async fn plan(
+        &self,
+        task: &DiscoverTask,
+        current: &SnapshotRegister,
+    ) -> Result<WindowPlan, DiscoveryError> {
+        if let Some(plan) = control::window_plan(&self.platform, task.from, task.until).await? {
+            return Ok(plan);
+        }
+        let found = self.discover().await?;
+        Ok(control::plan_window(&self.platform, task.from, task.until, current, found).await?)
+    }
+
+    async fn discover(&self) -> Result<TargetSnapshot, DiscoveryError> {
         let loaded = self.configs.current().await?;
         // Taken out for the while: a lock must not be held across an await, and a concurrent run may start afresh.
         let mut last_good = std::mem::take(&mut *self.lock());
         let found = discovery::discover(&loaded.config, &*self.platform.files, &mut last_good).await;
         *self.lock() = last_good;
-        let snapshot = discovery::snapshot(&loaded.key, &loaded.config, &found);
-        Ok((loaded, snapshot))
+        Ok(discovery::snapshot(&loaded.key, &loaded.config, &found))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, LastGood> {
         self.last_good.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn send(&self, mut task: ScrapeTask, config: &str, due: i64) -> Result<(), DiscoveryError> {
-        config.clone_into(&mut task.config);
+    /// Tells the scrapers which sources have ended, then everybody which targets there are now. In this order: after a
+    /// crash in between, the next run finds the same difference again.
+    async fn publish(
+        &self,
+        from: i64,
+        current: &SnapshotRegister,
+        plan: &WindowPlan,
+    ) -> Result<(), DiscoveryError> {
+        // A window that is planned again after a later one has been does not bring its old targets back.
+        if plan.planned_at < current.set_at {
+            return Ok(());
+        }
+        let none = TargetSnapshot::default();
+        let gone = discovery::gone(current.snapshot.as_ref().unwrap_or(&none), &plan.snapshot);
+        if !gone.is_empty() {
+            let config = plan.snapshot.config.clone();
+            let ends = ScrapeTask { config, tick: from, shard: GONE_SHARD, targets: Vec::new(), gone };
+            self.send(&ends, from).await?;
+        }
+        Ok(control::publish_targets(&self.platform, current, plan).await?)
+    }
+
+    async fn send(&self, task: &ScrapeTask, due: i64) -> Result<(), DiscoveryError> {
         let delay = u64::try_from(due.saturating_sub(self.platform.clock.now_ms())).unwrap_or(0);
-        let body = Bytes::from(wire::encode(&task));
+        let body = Bytes::from(wire::encode(task));
         self.platform.scrape_queue.send(body, Duration::from_millis(delay)).await?;
         Ok(())
     }
@@ -89,26 +135,13 @@ impl Handler for Discovery {
     type Error = DiscoveryError;
 
     async fn handle(&self, task: DiscoverTask, _deadline: Deadline) -> Result<(), DiscoveryError> {
-        let (loaded, snapshot) = self.discover().await?;
-        let register = control::current_targets(&self.platform).await?;
-        let previous = register.snapshot.clone().unwrap_or_default();
-        // Before the register changes: after a crash in between, the next run finds the same difference again.
-        let gone = discovery::gone(&previous, &snapshot);
-        if !gone.is_empty() {
-            let gone_task = ScrapeTask {
-                config: String::new(),
-                tick: task.from,
-                shard: GONE_SHARD,
-                targets: Vec::new(),
-                gone,
-            };
-            self.send(gone_task, &loaded.key, task.from).await?;
-        }
-        control::publish_targets(&self.platform, &register, &snapshot).await?;
-        let slots = discovery::schedule(&snapshot, task.from, task.until, &self.settings);
-        self.metrics.discovered(snapshot.pools.iter().map(|pool| (pool.name.as_str(), pool.active.len())));
-        for Slot { task, due } in slots {
-            self.send(task, &loaded.key, due).await?;
+        let current = control::current_targets(&self.platform).await?;
+        let plan = self.plan(&task, &current).await?;
+        self.publish(task.from, &current, &plan).await?;
+        let pools = plan.snapshot.pools.iter();
+        self.metrics.discovered(pools.map(|pool| (pool.name.as_str(), pool.active.len())));
+        for Slot { task, due } in discovery::schedule(&plan.snapshot, task.from, task.until, &self.settings) {
+            self.send(&task, due).await?;
         }
         Ok(())
     }
@@ -117,6 +150,50 @@ impl Handler for Discovery {
         match error {
             DiscoveryError::Control(error) => error.retry(),
             DiscoveryError::Queue(error) => error.retry(),
+        }
+    }
+}
+
+/// How many scrapes are due in `from <= t < until`, ms.
+fn scrapes_due(snapshot: &TargetSnapshot, from: i64, until: i64) -> u64 {
+    let due = |target: &wire::ScrapeTarget| {
+        let interval = i64::try_from(target.interval_ms).unwrap_or(i64::MAX).max(1);
+        let offset = i64::try_from(target.offset_ms).unwrap_or(0);
+        let first = from.saturating_add(offset.saturating_sub(from).rem_euclid(interval));
+        let span = until.saturating_sub(first);
+        if span <= 0 { 0 } else { ((span - 1) / interval + 1).unsigned_abs() }
+    };
+    snapshot.pools.iter().flat_map(|pool| &pool.active).map(due).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scrapes_are_counted_as_they_would_be_planned() {
+        let target = |interval_ms, offset_ms| wire::ScrapeTarget {
+            source: format!("{interval_ms:08x}{offset_ms:08x}"),
+            pool: "p".to_owned(),
+            url: String::new(),
+            labels: wire::WireLabels::default(),
+            discovered: wire::WireLabels::default(),
+            interval_ms,
+            timeout_ms: 1_000,
+            offset_ms,
+            forced_error: None,
+        };
+        let active = vec![target(1_000, 0), target(1_000, 999), target(7_000, 13), target(60_000, 59_999)];
+        let pool = wire::ScrapePool { name: "p".to_owned(), active, dropped: Vec::new(), errors: Vec::new() };
+        let snapshot = TargetSnapshot { v: 1, config: "c".to_owned(), pools: vec![pool] };
+        for (from, until) in
+            [(0, 1), (0, 60_000), (999, 1_000), (13, 14), (14, 7_013), (5, 5), (123_456, 654_321)]
+        {
+            let planned: usize = discovery::schedule(&snapshot, from, until, &PackSettings::default())
+                .iter()
+                .map(|slot| slot.task.targets.len())
+                .sum();
+            assert_eq!(scrapes_due(&snapshot, from, until), planned as u64, "{from}..{until}");
         }
     }
 }

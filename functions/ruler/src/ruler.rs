@@ -13,6 +13,8 @@ use telemetry::Metrics;
 use tsdb::{Appended, Shard, Store, TsdbError};
 use wire::{Alert, RuleTask};
 
+use crate::running::{Begun, Running};
+
 /// Settings of the ruler.
 #[derive(Clone, Debug)]
 pub struct RulerSettings {
@@ -33,6 +35,7 @@ pub struct Ruler {
     store: Arc<Store>,
     metrics: Arc<Metrics>,
     settings: RulerSettings,
+    running: Running,
 }
 
 impl fmt::Debug for Ruler {
@@ -53,6 +56,9 @@ pub enum RulerError {
     /// The queue.
     #[error("sending a rule task failed: {0}")]
     Queue(platform::PlatformError),
+    /// Another delivery of the same task is being evaluated: what becomes of it is not known yet.
+    #[error("the rule group is being evaluated for this tick")]
+    Busy,
 }
 
 impl RulerError {
@@ -63,6 +69,7 @@ impl RulerError {
             Self::Control(error) => error.retry(),
             Self::Store(error) => error.retry(),
             Self::Queue(error) => error.retry(),
+            Self::Busy => Retry::Later,
         }
     }
 }
@@ -77,7 +84,7 @@ impl Ruler {
         metrics: Arc<Metrics>,
         settings: RulerSettings,
     ) -> Self {
-        Self { platform, configs, store, metrics, settings }
+        Self { platform, configs, store, metrics, settings, running: Running::default() }
     }
 
     async fn evaluate(
@@ -178,14 +185,39 @@ impl Handler for Ruler {
     type Error = RulerError;
 
     async fn handle(&self, task: RuleTask, _deadline: Deadline) -> Result<(), RulerError> {
-        let loaded = self.configs.at(&task.config).await?;
+        let loaded = match self.configs.at(&task.config).await {
+            Ok(loaded) => loaded,
+            // The configuration may be gone by now, and with it whoever was waiting for this tick.
+            Err(_) if self.store.is_late(task.tick) => {
+                self.metrics.missed("ruler", 1);
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
         let same = |entry: &&RuleGroupOfFile| entry.file == task.file && entry.group.name == task.group;
         let Some(entry) = loaded.rule_groups.iter().find(same) else { return Ok(()) };
+        let identity = group_hash(&task.file, &task.group);
+        let running = match self.running.begin(identity, task.tick) {
+            Begun::Alone(running) => running,
+            Begun::SameTick => return Err(RulerError::Busy),
+            // As in Prometheus: an iteration that is due while the one before still runs is missed.
+            Begun::OtherTick => {
+                self.metrics.missed("ruler", 1);
+                tracing::warn!(
+                    file = task.file,
+                    group = task.group,
+                    tick = task.tick,
+                    "rule group missed: its evaluation takes longer than its interval"
+                );
+                return Ok(());
+            }
+        };
         let register = control::group_state(&self.platform, &task.file, &task.group).await?;
         if register.version > 0 && task.tick <= register.state.last_tick {
             // Evaluated already, by this task's earlier delivery or by a later tick: but was everybody told?
             if task.tick == register.state.last_tick {
                 let alerts = rules::unsent_alerts(&entry.group, &register.state, &self.context(&loaded));
+                drop(running);
                 self.notify(&alerts, &loaded).await;
             }
             return Ok(());
@@ -197,6 +229,8 @@ impl Handler for Ruler {
         let evaluation = self.evaluate(entry, task.tick, &register, &loaded).await;
         if self.commit(entry, task.tick, &register, &evaluation).await? {
             self.observe(entry, &evaluation);
+            // An Alertmanager that hangs does not keep the group from its next tick.
+            drop(running);
             self.notify(&evaluation.alerts, &loaded).await;
         }
         Ok(())

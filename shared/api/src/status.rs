@@ -99,8 +99,10 @@ impl Api {
         let blocks: Vec<Value> = blocks
             .iter()
             .map(|block| {
+                // Within its scope: what stands before the slash is foxfire's own affair.
+                let ulid = block.id.rsplit('/').next().unwrap_or_default();
                 json!({
-                    "ulid": block.id,
+                    "ulid": ulid,
                     "minTime": block.min_time,
                     "maxTime": block.max_time,
                     "stats": { "numSamples": block.samples, "numSeries": block.series },

@@ -7,31 +7,39 @@ use bytes::Bytes;
 use platform::{ByteRange, Cas, Objects, Platform, RowKey};
 use wire::{ConfigBundle, Pointer};
 
+use crate::content::store_content;
 use crate::load::{Loaded, load_bundle};
-use crate::{CAS_ATTEMPTS_MAX, ControlError, PARTITION, content_key};
+use crate::{CAS_ATTEMPTS_MAX, ControlError, PARTITION};
+
+pub(crate) const KIND: &str = "config";
 
 /// So many configurations are kept validated: those that queued tasks may still name.
 const CACHED_MAX: usize = 8;
 
-/// Stores a configuration and makes it the one in force; returns its key. The caller has validated it.
+/// Stores a configuration and makes it the one in force; returns its key. The caller has validated it. The one in
+/// force already is not stored again.
 ///
 /// # Errors
 /// [`ControlError`]; the old one may stay in force.
 pub async fn publish_config(platform: &Platform, bundle: &ConfigBundle) -> Result<String, ControlError> {
     let body = wire::encode(bundle);
-    let key = content_key("config", &body);
-    platform.objects.create(&key, Bytes::from(body)).await?;
-    let register = RowKey::new(PARTITION, "config");
+    let register = register();
     for _ in 0..CAS_ATTEMPTS_MAX {
         let current = platform.rows.get(&register).await?;
         let expected = current.as_ref().map_or(0, |row| row.version);
+        let in_force: Option<Pointer> =
+            current.map(|row| wire::decode("config register", &row.value)).transpose()?;
+        let in_force = in_force.map(|pointer| pointer.key);
+        // Stored after the register was read, so that whoever waits long enough to have it collected loses the
+        // compare-and-set to the collector's fence.
+        let key = store_content(platform, KIND, &body, in_force.as_deref()).await?;
         let pointer = Pointer { v: 1, key: key.clone(), set_at: platform.clock.now_ms() };
         let value = Bytes::from(wire::encode(&pointer));
         if let Cas::Done(_) = platform.rows.compare_and_set(&register, expected, value).await? {
             return Ok(key);
         }
     }
-    Err(ControlError::Contended("config".to_owned()))
+    Err(ControlError::Contended(KIND.to_owned()))
 }
 
 /// Gives the variables that `external_labels` may name.
@@ -73,7 +81,7 @@ impl ConfigCache {
     /// # Errors
     /// [`ControlError::NoConfig`] where none was published, or the store's error.
     pub async fn current_pointer(&self) -> Result<Pointer, ControlError> {
-        let row = self.platform.rows.get(&RowKey::new(PARTITION, "config")).await?;
+        let row = self.platform.rows.get(&register()).await?;
         let row = row.ok_or(ControlError::NoConfig)?;
         Ok(wire::decode("config register", &row.value)?)
     }
@@ -99,6 +107,10 @@ impl ConfigCache {
     fn cached(&self, key: &str) -> Option<Arc<Loaded>> {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner).get(key).map(Arc::clone)
     }
+}
+
+pub(crate) fn register() -> RowKey {
+    RowKey::new(PARTITION, KIND)
 }
 
 async fn read_bundle(objects: &dyn Objects, key: &str) -> Result<ConfigBundle, ControlError> {

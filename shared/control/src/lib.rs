@@ -4,14 +4,18 @@
 //!            publish_config                    current_config / config_at
 //! operator ──────────────────► config/<hash> ◄──────────────────────────── every function
 //!                              targets/<hash> ◄─ publish_targets ── discovery;   current_targets ── query
+//!                              plans/<window> ◄─ plan_window ────── discovery
 //!                              alerts/<group> ◄─ store_group_state ── ruler;     group_state ── ruler, query
 //! ```
 //!
-//! A configuration and a target snapshot are immutable objects named by a hash of their content; a register (a row
-//! changed by compare-and-set) names the one in force. A task names the configuration that it was made under, so an
-//! invocation never mixes two (invariant S14).
+//! A configuration and a target snapshot are immutable objects named by when they were stored and a hash of their
+//! content; a register (a row changed by compare-and-set) names the one in force. A task names the configuration that
+//! it was made under, so an invocation never mixes two (invariant S14). A window of the schedule is planned by one
+//! snapshot, which its plan names: a second attempt plans the same scrapes under the same names. What was replaced an
+//! hour ago is collected.
 
 mod configuration;
+mod content;
 mod group_state;
 mod load;
 mod targets;
@@ -19,9 +23,10 @@ mod targets;
 use platform::PlatformError;
 
 pub use configuration::{ConfigCache, publish_config};
+pub use content::collect;
 pub use group_state::{GroupRegister, group_state, store_group_state};
 pub use load::{Loaded, RuleGroupOfFile, load_bundle, load_rule_file};
-pub use targets::{SnapshotRegister, current_targets, publish_targets};
+pub use targets::{SnapshotRegister, WindowPlan, current_targets, plan_window, publish_targets, window_plan};
 
 /// Why a register cannot be read or set.
 #[derive(Debug, thiserror::Error)]
@@ -59,8 +64,3 @@ impl ControlError {
 const PARTITION: &str = "control";
 /// How often a lost compare-and-set is tried again.
 const CAS_ATTEMPTS_MAX: usize = 8;
-
-/// A name that depends on the content only, so that publishing the same again is a no-op.
-fn content_key(kind: &str, content: &[u8]) -> String {
-    format!("{kind}/{:032x}", xxhash_rust::xxh3::xxh3_128(content))
-}

@@ -17,9 +17,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("platform-local", &["platform"]),
     ("platform-sim", &["platform"]),
     ("discovery", &["config", "model", "platform", "wire"]),
-    ("scrape", &["config", "model", "platform", "storage", "textparse", "wire"]),
+    ("http-client", &["config", "platform"]),
+    ("scrape", &["config", "http-client", "model", "platform", "storage", "textparse", "wire"]),
     ("tsdb", &["model", "platform", "storage", "wire"]),
-    ("notify", &["config", "model", "platform", "wire"]),
+    ("notify", &["config", "http-client", "model", "platform", "wire"]),
     ("rules", &["config", "model", "platform", "promql", "storage", "wire"]),
     ("control", &["config", "platform", "promql", "rules", "wire"]),
     ("api", &["config", "model", "platform", "promql", "storage", "wire"]),
@@ -28,7 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "scraper-function",
         &["config", "control", "platform", "scrape", "storage", "telemetry", "tsdb", "wire"],
     ),
-    ("compactor-function", &["platform", "telemetry", "tsdb", "wire"]),
+    ("compactor-function", &["control", "platform", "telemetry", "tsdb", "wire"]),
     (
         "query-function",
         &[
