@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use model::rfc3339;
 use serde_json::{Value, json};
+use wire::BlockMeta;
 
 use crate::params::{MAX_TIME, MIN_TIME, Params};
 use crate::route::Answer;
@@ -96,21 +97,35 @@ impl Api {
     /// The live blocks.
     pub(crate) async fn status_tsdb_blocks(&self) -> Result<Answer, ApiError> {
         let blocks = self.deployment.blocks().await?;
-        let blocks: Vec<Value> = blocks
-            .iter()
-            .map(|block| {
-                // Within its scope: what stands before the slash is foxfire's own affair.
-                let ulid = block.id.rsplit('/').next().unwrap_or_default();
-                json!({
-                    "ulid": ulid,
-                    "minTime": block.min_time,
-                    "maxTime": block.max_time,
-                    "stats": { "numSamples": block.samples, "numSeries": block.series },
-                    "compaction": { "level": block.level, "parents": block.parents },
-                    "version": 1,
-                })
-            })
-            .collect();
+        let blocks: Vec<Value> = blocks.iter().map(block).collect();
         Ok(Answer::json(&json!({ "blocks": blocks })))
     }
+}
+
+/// A block as Prometheus writes its `tsdb.BlockMeta`.
+fn block(block: &BlockMeta) -> Value {
+    let mut compaction = json!({ "level": block.level });
+    if block.parents.is_empty() {
+        compaction["sources"] = json!([ulid(&block.id)]);
+    } else {
+        let parents: Vec<Value> = block.parents.iter().map(|id| json!({ "ulid": ulid(id) })).collect();
+        compaction["parents"] = json!(parents);
+    }
+    json!({
+        "ulid": ulid(&block.id),
+        "minTime": block.min_time,
+        "maxTime": block.max_time,
+        "stats": {
+            "numSamples": block.samples,
+            "numFloatSamples": block.samples,
+            "numSeries": block.series,
+        },
+        "compaction": compaction,
+        "version": 1,
+    })
+}
+
+/// A block's name within its scope: what stands before the slash is foxfire's own affair.
+fn ulid(id: &str) -> &str {
+    id.rsplit_once('/').map_or(id, |(_, ulid)| ulid)
 }

@@ -153,7 +153,19 @@ impl Deployment for FakeDeployment {
     }
 
     fn blocks(&self) -> DeploymentFuture<'_, Vec<BlockMeta>> {
-        Box::pin(ready(Ok(Vec::new())))
+        let block = |id: &str, level, parents: &[&str]| BlockMeta {
+            id: id.to_owned(),
+            level,
+            min_time: 0,
+            max_time: 300_000,
+            samples: 7,
+            series: 2,
+            set_hash: String::new(),
+            files: Vec::new(),
+            parents: parents.iter().map(|id| (*id).to_owned()).collect(),
+        };
+        let blocks = vec![block("default/A", 1, &[]), block("default/B", 2, &["default/C", "default/D"])];
+        Box::pin(ready(Ok(blocks)))
     }
 
     fn global_url(&self) -> GlobalUrlOptions {
@@ -355,6 +367,23 @@ fn targets_show_a_url_that_can_be_opened_elsewhere() {
     let target = &body["data"]["activeTargets"][0];
     assert_eq!(target["scrapeUrl"], "http://localhost:9100/metrics");
     assert_eq!(target["globalUrl"], "http://box:9100/metrics");
+}
+
+#[test]
+fn blocks_are_shown_as_prometheus_describes_its_own() {
+    let (_, body) = json_of(&get("/api/v1/status/tsdb/blocks"));
+    let stats = json!({ "numSamples": 7, "numFloatSamples": 7, "numSeries": 2 });
+    let expected = json!([
+        {
+            "ulid": "A", "minTime": 0, "maxTime": 300_000, "stats": stats, "version": 1,
+            "compaction": { "level": 1, "sources": ["A"] },
+        },
+        {
+            "ulid": "B", "minTime": 0, "maxTime": 300_000, "stats": stats, "version": 1,
+            "compaction": { "level": 2, "parents": [{ "ulid": "C" }, { "ulid": "D" }] },
+        },
+    ]);
+    assert_eq!(body["data"]["blocks"], expected);
 }
 
 #[test]
