@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use wire::{CollectTask, CompactTask, DiscoverTask};
 
 use super::wiring::{Queues, Wired};
-use super::workers::{Function, invoke, work};
+use super::workers::{Ended, Function, invoke, work};
 
 /// Length of a planning window: how soon a new target or configuration takes effect.
 const WINDOW_MS: i64 = 5_000;
@@ -76,6 +76,7 @@ async fn plan(wired: Arc<Wired>, mut stop: Stop) {
     loop {
         let now = clock.now_ms();
         if now - from > BEHIND_MS_MAX {
+            tracing::warn!(behind_ms = now - from, "Scheduling is behind; skipping what is overdue");
             skip(&wired, from, now).await;
             from = now;
         } else if from - now > WINDOW_MS + LEAD_MS {
@@ -83,7 +84,9 @@ async fn plan(wired: Arc<Wired>, mut stop: Stop) {
             from = now;
         }
         let task = DiscoverTask { from, until: from + WINDOW_MS };
-        invoke(DISCOVERY, &wired, task.clone()).await;
+        if invoke(DISCOVERY, &wired, task.clone()).await != Ended::Done {
+            skip(&wired, task.from, task.until).await;
+        }
         invoke(RULE_PLANNER, &wired, task.clone()).await;
         from = task.until;
         let pause = u64::try_from(from - LEAD_MS - clock.now_ms()).unwrap_or(0);
@@ -94,15 +97,11 @@ async fn plan(wired: Arc<Wired>, mut stop: Stop) {
     }
 }
 
-/// Counts what was not planned in time.
+/// Counts the scrapes of a time that was not planned.
 async fn skip(wired: &Wired, from: i64, until: i64) {
     match wired.discovery.skip(from, until).await {
-        Ok(scrapes) => tracing::warn!(
-            behind_ms = until - from,
-            scrapes,
-            "Scheduling is behind; skipping what is overdue"
-        ),
-        Err(error) => tracing::error!(%error, behind_ms = until - from, "Scheduling is behind"),
+        Ok(scrapes) => tracing::warn!(from, until, scrapes, "scrapes missed: they were not planned"),
+        Err(error) => tracing::error!(%error, from, until, "missed scrapes cannot be counted"),
     }
 }
 

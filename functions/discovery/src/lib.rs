@@ -89,8 +89,8 @@ impl Discovery {
 
     async fn discover(&self) -> Result<TargetSnapshot, DiscoveryError> {
         let loaded = self.configs.current().await?;
-        // Taken out for the while: a lock must not be held across an await, and a concurrent run may start afresh.
-        let mut last_good = std::mem::take(&mut *self.lock());
+        // A copy: a lock must not be held across an await, and a run that crashes must not take this along.
+        let mut last_good = self.lock().clone();
         let found = discovery::discover(&loaded.config, &*self.platform.files, &mut last_good).await;
         *self.lock() = last_good;
         Ok(discovery::snapshot(&loaded.key, &loaded.config, &found))

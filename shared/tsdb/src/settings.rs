@@ -54,8 +54,8 @@ pub struct Settings {
     pub segment_cache_bytes: usize,
     /// Layouts kept in memory. Default: 4096.
     pub layout_cache_entries: usize,
-    /// Blocks kept open. Default: 512.
-    pub block_cache_entries: usize,
+    /// Bytes of open blocks, their indexes above all, kept in memory; about. Default: 256 MiB.
+    pub block_cache_bytes: usize,
     /// Reads in flight at once. Default: 16.
     pub concurrency: usize,
 }
@@ -82,7 +82,7 @@ impl Default for Settings {
             orphan_age_ms: 900_000,
             segment_cache_bytes: 64 << 20,
             layout_cache_entries: 4096,
-            block_cache_entries: 512,
+            block_cache_bytes: 256 << 20,
             concurrency: 16,
         }
     }

@@ -68,7 +68,8 @@ impl Store {
             return Ok(reader);
         }
         let reader = Arc::new(BlockReader::open(self.ports.retrying_objects(), meta).await?);
-        self.caches.blocks.insert(meta.id.clone(), Arc::clone(&reader), 1);
+        let weight = reader_bytes(meta).min(self.settings.block_cache_bytes);
+        self.caches.blocks.insert(meta.id.clone(), Arc::clone(&reader), weight);
         Ok(reader)
     }
 
@@ -110,4 +111,13 @@ impl Snapshot {
         let from = first.key.tick.saturating_sub(staleness_gap_ms);
         self.rows.iter().filter(|row| row.key.tick >= from && row.key <= last.key).collect()
     }
+}
+
+/// About how much memory an open block takes once all of its index has been read: each series' labels and place, and each
+/// file's end.
+fn reader_bytes(meta: &BlockMeta) -> usize {
+    const SERIES_BYTES: u64 = 256;
+    const FILE_BYTES: u64 = 64 << 10;
+    let bytes = meta.series.saturating_mul(SERIES_BYTES).saturating_add(meta.files.len() as u64 * FILE_BYTES);
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }

@@ -52,7 +52,7 @@ impl Store {
             manifests: Lru::new(MANIFESTS_KEPT),
             segments: Lru::new(settings.segment_cache_bytes),
             layouts: Lru::new(settings.layout_cache_entries),
-            blocks: Lru::new(settings.block_cache_entries),
+            blocks: Lru::new(settings.block_cache_bytes),
         };
         Self {
             ports: ports.into(),
