@@ -1,5 +1,7 @@
 //! Rule groups in virtual time: twice, concurrently, and under every fault.
 
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -82,9 +84,8 @@ fn plan(world: &World, process: &Arc<Process>, from: i64) {
     for _ in 0..10 {
         let task = DiscoverTask { from, until: from + WINDOW_MS };
         let process = Arc::clone(process);
-        let join = world.spawn("planner", async move {
-            process.planner.handle(task, deadline(&process.platform)).await
-        });
+        let join = world
+            .spawn("planner", async move { process.planner.handle(task, deadline(&process.platform)).await });
         world.run_for(Duration::from_millis(500));
         if matches!(join.take(), Some(Ok(Ok(())))) {
             return;

@@ -10,6 +10,9 @@ use crate::params::{MAX_TIME, MIN_TIME, Params};
 use crate::route::Answer;
 use crate::{Api, ApiError};
 
+/// The version of Prometheus whose API this is. Clients such as Grafana take `version` for Prometheus's and switch off
+/// what they believe an older one lacks, so foxfire's own version has a field of its own.
+const COMPATIBLE_VERSION: &str = "3.14.0";
 const TSDB_LIMIT_MAX: usize = 10_000;
 
 impl Api {
@@ -24,17 +27,19 @@ impl Api {
         Answer::json(&json!(flags))
     }
 
-    /// What was built. `goVersion` is there because clients expect the field.
+    /// What was built, and which Prometheus it answers like. Fields without meaning here are there because clients expect
+    /// them.
     pub(crate) fn status_buildinfo(&self) -> Answer {
         let build = self.deployment.build_info();
         Answer::json(&json!({
-            "version": build.version,
+            "version": COMPATIBLE_VERSION,
             "revision": build.revision,
             "branch": "",
             "buildUser": "",
             "buildDate": "",
             "goVersion": "",
             "application": "foxfire",
+            "applicationVersion": build.version,
         }))
     }
 

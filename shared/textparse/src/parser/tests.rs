@@ -103,7 +103,7 @@ fn events_are_those_of_prometheus() {
 #[test]
 fn events_with_quoted_names_are_those_of_prometheus() {
     check_events(
-        "json/promparse/TestUTF8PromParse_input.json",
+        "textparse/json/promparse/TestUTF8PromParse_input.json",
         "",
         "textparse/json/promparse/TestUTF8PromParse_exp.json",
     );
