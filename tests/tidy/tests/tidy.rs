@@ -66,7 +66,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that compose or test: they may import any of ours.
-const COMPOSERS: &[&str] = &["foxfire", "tidy", "conformance", "e2e"];
+const COMPOSERS: &[&str] = &["foxfire", "tidy", "conformance", "e2e", "fixtures"];
 
 /// External crates that only the named crates may use.
 const CONFINED: &[(&str, &[&str])] = &[
