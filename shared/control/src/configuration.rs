@@ -33,6 +33,10 @@ pub async fn publish_config(platform: &Platform, bundle: &ConfigBundle) -> Resul
         // Stored after the register was read, so that whoever waits long enough to have it collected loses the
         // compare-and-set to the collector's fence.
         let key = store_content(platform, KIND, &body, in_force.as_deref()).await?;
+        if in_force.as_ref() == Some(&key) {
+            // It is there, unless it was lost; then this brings it back.
+            platform.objects.create(&key, Bytes::from(body.clone())).await?;
+        }
         let pointer = Pointer { v: 1, key: key.clone(), set_at: platform.clock.now_ms() };
         let value = Bytes::from(wire::encode(&pointer));
         if let Cas::Done(_) = platform.rows.compare_and_set(&register, expected, value).await? {

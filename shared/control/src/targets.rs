@@ -1,7 +1,7 @@
 //! Which targets discovery last found, and by which targets each window was planned.
 
 use bytes::Bytes;
-use platform::{ByteRange, Cas, Platform, RowKey, RowPut};
+use platform::{ByteRange, Cas, Platform, PlatformError, RowKey, RowPut};
 use wire::{Pointer, TargetSnapshot};
 
 use crate::content::store_content;
@@ -19,7 +19,7 @@ const PLAN_KEPT_S: i64 = 86_400;
 pub struct SnapshotRegister {
     /// Version of the register; 0 where there is none yet.
     pub version: u64,
-    /// The object that the register names.
+    /// The object that the register names, if it is there.
     pub key: Option<String>,
     /// When these targets were found, ms since the epoch; 0 before the first.
     pub set_at: i64,
@@ -47,13 +47,17 @@ pub async fn current_targets(platform: &Platform) -> Result<SnapshotRegister, Co
         return Ok(SnapshotRegister { version: 0, key: None, set_at: 0, snapshot: None });
     };
     let pointer: Pointer = wire::decode("targets register", &row.value)?;
-    let snapshot = read_snapshot(platform, &pointer.key).await?;
-    Ok(SnapshotRegister {
-        version: row.version,
-        key: Some(pointer.key),
-        set_at: pointer.set_at,
-        snapshot: Some(snapshot),
-    })
+    let (version, set_at) = (row.version, pointer.set_at);
+    match read_snapshot(platform, &pointer.key).await {
+        Ok(snapshot) => {
+            Ok(SnapshotRegister { version, key: Some(pointer.key), set_at, snapshot: Some(snapshot) })
+        }
+        // Lost, by whatever means: discovery finds the targets anew, and stores them under another name.
+        Err(ControlError::Platform(PlatformError::NotFound { .. })) => {
+            Ok(SnapshotRegister { version, key: None, set_at, snapshot: None })
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// The plan of the window `from <= t < until`, ms, if it has been planned.

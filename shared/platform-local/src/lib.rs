@@ -133,7 +133,9 @@ pub fn open(options: &LocalOptions) -> Result<LocalPlatform, LocalError> {
     fs::create_dir_all(path).map_err(failed(path))?;
     let lock = Arc::new(DirectoryLock::take(path)?);
     let objects = LocalObjects::open(path, Arc::clone(&lock)).map_err(failed(path))?;
-    let rows = Arc::new(LocalRows::open(&path.join("rows.redb"), lock)?);
+    let rows_path = path.join("rows.redb");
+    refuse_lost_rows(path, &rows_path)?;
+    let rows = Arc::new(LocalRows::open(&rows_path, lock)?);
     blocking::sync_directory(path).map_err(failed(path))?;
     let fetcher = LocalFetcher::new(options.addresses)?;
     let scrape_queue = Arc::new(LocalQueue::new(options.queues));
@@ -150,6 +152,40 @@ pub fn open(options: &LocalOptions) -> Result<LocalPlatform, LocalError> {
         entropy: Arc::new(SystemEntropy::new()),
     };
     Ok(LocalPlatform { platform, scrape_queue, rule_queue, rows })
+}
+
+/// Without its rows a data directory looks empty: queries would miss everything, and the collector would delete the
+/// objects that nothing refers to any more. So objects without rows are refused.
+fn refuse_lost_rows(path: &Path, rows_path: &Path) -> Result<(), LocalError> {
+    let lost = match fs::metadata(rows_path) {
+        Ok(metadata) => metadata.len() == 0,
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    };
+    let objects = path.join("objects");
+    let failed = |source| LocalError::Directory { path: objects.clone(), source };
+    if lost && holds_file(&objects).map_err(failed)? {
+        let reason = format!(
+            "it is missing or empty, though {} holds data; restore it, or move both away to begin anew",
+            objects.display()
+        );
+        return Err(LocalError::Rows { path: rows_path.to_path_buf(), reason });
+    }
+    Ok(())
+}
+
+/// Whether there is a file anywhere below a directory.
+fn holds_file(directory: &Path) -> std::io::Result<bool> {
+    let mut unseen = vec![directory.to_path_buf()];
+    while let Some(directory) = unseen.pop() {
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            if !entry.file_type()?.is_dir() {
+                return Ok(true);
+            }
+            unseen.push(entry.path());
+        }
+    }
+    Ok(false)
 }
 
 fn describe_pid(pid: Option<u32>) -> String {
@@ -196,5 +232,23 @@ mod tests {
         let error = open(&LocalOptions::new(directory.path())).unwrap_err();
         assert!(matches!(error, LocalError::Rows { .. }), "{error}");
         assert_eq!(fs::read(&path).unwrap(), [b'x'; 9000]);
+    }
+
+    #[tokio::test]
+    async fn objects_whose_rows_are_lost_are_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = LocalOptions::new(directory.path());
+        drop(open(&options).unwrap());
+        let rows = directory.path().join("rows.redb");
+        fs::remove_file(&rows).unwrap();
+        let opened = open(&options).unwrap();
+        opened.platform.objects.create("block/x", "body".into()).await.unwrap();
+        drop(opened);
+        open(&options).unwrap();
+        for lose in [|path: &Path| fs::remove_file(path), |path: &Path| fs::write(path, "")] {
+            lose(&rows).unwrap();
+            let error = open(&options).unwrap_err().to_string();
+            assert!(error.contains("it is missing or empty, though"), "{error}");
+        }
     }
 }

@@ -76,14 +76,16 @@ impl Store {
         selects: &[Select],
         samples_max: u64,
     ) -> Result<Vec<SeriesSet>, TsdbError> {
-        for _ in 0..=RESTARTS_MAX {
+        let mut restarts = 0;
+        loop {
             let snapshot = self.snapshot().await?;
             match self.select_in(&snapshot, selects, samples_max).await {
-                Err(error) if error.is_not_found() => self.forget_snapshot(),
+                // What is missing again and again was not collected but lost: then the error says what it is.
+                Err(error) if error.is_not_found() && restarts < RESTARTS_MAX => self.forget_snapshot(),
                 outcome => return outcome,
             }
+            restarts += 1;
         }
-        Err(TsdbError::Restarts)
     }
 
     async fn select_in(
@@ -172,14 +174,16 @@ impl Store {
     }
 
     async fn series_restarting(&self, query: &LabelQuery) -> Result<BTreeSet<Labels>, TsdbError> {
-        for _ in 0..=RESTARTS_MAX {
+        let mut restarts = 0;
+        loop {
             let snapshot = self.snapshot().await?;
             match self.series_in(&snapshot, query).await {
-                Err(error) if error.is_not_found() => self.forget_snapshot(),
+                // What is missing again and again was not collected but lost: then the error says what it is.
+                Err(error) if error.is_not_found() && restarts < RESTARTS_MAX => self.forget_snapshot(),
                 outcome => return outcome,
             }
+            restarts += 1;
         }
-        Err(TsdbError::Restarts)
     }
 
     async fn series_in(

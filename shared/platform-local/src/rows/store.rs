@@ -77,10 +77,16 @@ impl fmt::Debug for Store {
     }
 }
 
-/// Opens a store in a file, made where it does not exist.
+/// Opens a store in a file, made where it does not exist. Of some damage the store's own code only tells by a panic.
 pub(super) fn file(path: &Path) -> Opener {
     let path = path.to_path_buf();
-    Box::new(move || Database::builder().set_cache_size(CACHE_BYTES).create(&path))
+    Box::new(move || {
+        let create = || Database::builder().set_cache_size(CACHE_BYTES).create(&path);
+        std::panic::catch_unwind(create).unwrap_or_else(|_| {
+            let reason = "the file is damaged".to_owned();
+            Err(DatabaseError::Storage(redb::StorageError::Corrupted(reason)))
+        })
+    })
 }
 
 impl Store {
