@@ -8,21 +8,12 @@ use platform_sim::{Fate, ScriptedFaults, World};
 use wire::{ConfigBundle, ScrapePool, TargetSnapshot};
 
 fn bundle(text: &str) -> ConfigBundle {
-    ConfigBundle {
-        v: 1,
-        path: "p.yml".to_owned(),
-        prometheus_yml: text.to_owned(),
-        rule_files: Vec::new(),
-    }
+    ConfigBundle { v: 1, path: "p.yml".to_owned(), prometheus_yml: text.to_owned(), rule_files: Vec::new() }
 }
 
 fn snapshot(pool: &str) -> TargetSnapshot {
-    let pool = ScrapePool {
-        name: pool.to_owned(),
-        active: Vec::new(),
-        dropped: Vec::new(),
-        errors: Vec::new(),
-    };
+    let pool =
+        ScrapePool { name: pool.to_owned(), active: Vec::new(), dropped: Vec::new(), errors: Vec::new() };
     TargetSnapshot { v: 1, config: "c".to_owned(), pools: vec![pool] }
 }
 
