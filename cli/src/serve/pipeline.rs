@@ -124,10 +124,9 @@ async fn collect(wired: Arc<Wired>, mut stop: Stop) {
 /// Keeps the gauges right.
 async fn observe(wired: Arc<Wired>, queues: Queues, mut stop: Stop) {
     loop {
-        for (name, dead, queue) in [
-            ("scrape", "scrape-dead-letters", &queues.scrape),
-            ("rule", "rule-dead-letters", &queues.rule),
-        ] {
+        for (name, dead, queue) in
+            [("scrape", "scrape-dead-letters", &queues.scrape), ("rule", "rule-dead-letters", &queues.rule)]
+        {
             let depth = queue.depth();
             wired.metrics.queue_messages(name, depth.ready + depth.delayed + depth.in_flight);
             wired.metrics.queue_messages(dead, usize::try_from(depth.dead_letters).unwrap_or(usize::MAX));

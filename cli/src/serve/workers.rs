@@ -144,8 +144,7 @@ where
         return run(function, wired, task).await;
     }
     let (runtime, wired) = (tokio::runtime::Handle::current(), Arc::clone(wired));
-    let computed =
-        tokio::task::spawn_blocking(move || runtime.block_on(run(function, &wired, task))).await;
+    let computed = tokio::task::spawn_blocking(move || runtime.block_on(run(function, &wired, task))).await;
     computed.unwrap_or_else(|error| {
         tracing::error!(%error, function = function.name, "function failed unexpectedly");
         Ended::Later

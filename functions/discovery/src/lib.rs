@@ -140,9 +140,7 @@ impl Handler for Discovery {
         self.publish(task.from, &current, &plan).await?;
         let pools = plan.snapshot.pools.iter();
         self.metrics.discovered(pools.map(|pool| (pool.name.as_str(), pool.active.len())));
-        for Slot { task, due } in
-            discovery::schedule(&plan.snapshot, task.from, task.until, &self.settings)
-        {
+        for Slot { task, due } in discovery::schedule(&plan.snapshot, task.from, task.until, &self.settings) {
             self.send(&task, due).await?;
         }
         Ok(())
@@ -186,10 +184,11 @@ mod tests {
             forced_error: None,
         };
         let active = vec![target(1_000, 0), target(1_000, 999), target(7_000, 13), target(60_000, 59_999)];
-        let pool =
-            wire::ScrapePool { name: "p".to_owned(), active, dropped: Vec::new(), errors: Vec::new() };
+        let pool = wire::ScrapePool { name: "p".to_owned(), active, dropped: Vec::new(), errors: Vec::new() };
         let snapshot = TargetSnapshot { v: 1, config: "c".to_owned(), pools: vec![pool] };
-        for (from, until) in [(0, 1), (0, 60_000), (999, 1_000), (13, 14), (14, 7_013), (5, 5), (123_456, 654_321)] {
+        for (from, until) in
+            [(0, 1), (0, 60_000), (999, 1_000), (13, 14), (14, 7_013), (5, 5), (123_456, 654_321)]
+        {
             let planned: usize = discovery::schedule(&snapshot, from, until, &PackSettings::default())
                 .iter()
                 .map(|slot| slot.task.targets.len())

@@ -82,9 +82,8 @@ fn plan(world: &World, process: &Arc<Process>, from: i64) {
     for _ in 0..10 {
         let task = DiscoverTask { from, until: from + WINDOW_MS };
         let process = Arc::clone(process);
-        let join = world.spawn("planner", async move {
-            process.planner.handle(task, deadline(&process.platform)).await
-        });
+        let join = world
+            .spawn("planner", async move { process.planner.handle(task, deadline(&process.platform)).await });
         world.run_for(Duration::from_millis(500));
         if matches!(join.take(), Some(Ok(Ok(())))) {
             return;

@@ -143,7 +143,8 @@ fn scrapes(world: &World, process: &Process) -> BTreeMap<String, Vec<i64>> {
     select(world, &process.store, "up")
         .iter()
         .map(|series| {
-            let real = series.timestamps.iter().zip(&*series.values).filter(|(_, value)| !is_stale_nan(**value));
+            let real =
+                series.timestamps.iter().zip(&*series.values).filter(|(_, value)| !is_stale_nan(**value));
             let instance = series.labels.get("instance").unwrap_or_default().to_owned();
             (instance, real.map(|(at, _)| *at).collect())
         })
@@ -241,9 +242,8 @@ fn a_window_that_is_planned_again_after_the_targets_changed_keeps_its_targets() 
         world.set_faults(ScriptedFaults::new().at(effect, Fate::CrashAfter).of_actor("discovery"));
         let task = DiscoverTask { from, until: from + WINDOW_MS };
         let first = Arc::clone(&process);
-        world.spawn("discovery", async move {
-            first.discovery.handle(task, deadline(&first.platform)).await
-        });
+        world
+            .spawn("discovery", async move { first.discovery.handle(task, deadline(&first.platform)).await });
         world.run_for(Duration::from_millis(500));
         write_targets(&world, &all);
         discover(&world, &process, from);

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use platform::{ByteRange, Cas, Objects, Platform, RowKey};
 use wire::{ConfigBundle, Pointer};
 
-use crate::load::{Loaded, load_bundle};
 use crate::content::store_content;
+use crate::load::{Loaded, load_bundle};
 use crate::{CAS_ATTEMPTS_MAX, ControlError, PARTITION};
 
 pub(crate) const KIND: &str = "config";

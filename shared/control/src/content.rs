@@ -11,7 +11,7 @@ use bytes::Bytes;
 use platform::{Cas, Platform, RowKey, unique_id};
 use wire::Pointer;
 
-use crate::{ControlError, configuration, targets};
+use crate::{ControlError, configuration, group_state, targets};
 
 /// What has been replaced for so long is deleted, ms: no task that names it can still be in time.
 const KEPT_MS: i64 = 3_600_000;
@@ -37,13 +37,13 @@ pub(crate) async fn store_content(
     Ok(key)
 }
 
-/// Deletes the configurations and target snapshots that were replaced an hour ago or longer; how many. For the
-/// collector alone, which may delete.
+/// Deletes the configurations and target snapshots that were replaced an hour ago or longer, and the states of rule
+/// groups that have been replaced; how many. For the collector alone, which may delete.
 ///
 /// # Errors
 /// [`ControlError`]; another call goes on where this one stopped.
 pub async fn collect(platform: &Platform) -> Result<u64, ControlError> {
-    let mut deleted = 0;
+    let mut deleted = group_state::collect(platform).await?;
     for (kind, register) in
         [(configuration::KIND, configuration::register()), (targets::KIND, targets::register())]
     {
@@ -58,7 +58,8 @@ async fn collect_kind(platform: &Platform, kind: &str, register: &RowKey) -> Res
     let pointer: Pointer = wire::decode("register", &row.value)?;
     let oldest = platform.clock.now_ms().saturating_sub(KEPT_MS);
     // One was replaced when the next was stored. Names sort by time.
-    let replaced_before = |next: Option<&String>| next.and_then(|key| stored_at(key)).is_some_and(|at| at < oldest);
+    let replaced_before =
+        |next: Option<&String>| next.and_then(|key| stored_at(key)).is_some_and(|at| at < oldest);
     let doomed: Vec<&String> = stored
         .iter()
         .enumerate()
@@ -78,7 +79,8 @@ async fn collect_kind(platform: &Platform, kind: &str, register: &RowKey) -> Res
     Ok(doomed.len() as u64)
 }
 
-async fn list(platform: &Platform, prefix: &str) -> Result<Vec<String>, ControlError> {
+/// Every key below a prefix, in order.
+pub(crate) async fn list(platform: &Platform, prefix: &str) -> Result<Vec<String>, ControlError> {
     let mut keys: Vec<String> = Vec::new();
     loop {
         let page = platform.objects.list(prefix, keys.last().map(String::as_str), PAGE).await?;
@@ -91,7 +93,7 @@ async fn list(platform: &Platform, prefix: &str) -> Result<Vec<String>, ControlE
 }
 
 /// When the object of this name was stored, ms since the epoch. A name of another form is from no known time.
-fn stored_at(key: &str) -> Option<i64> {
+pub(crate) fn stored_at(key: &str) -> Option<i64> {
     const DIGITS: &str = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
     let (_, name) = key.split_once('/')?;
     let (id, _) = name.split_once('-').filter(|(id, _)| id.len() == ULID_LEN)?;
@@ -110,7 +112,8 @@ mod tests {
     fn a_name_says_when_it_was_stored() {
         let world = platform_sim::World::new(1);
         let platform = world.platform();
-        let key = world.run(async move { store_content(&platform, "config", b"x", None).await }).done().unwrap();
+        let key =
+            world.run(async move { store_content(&platform, "config", b"x", None).await }).done().unwrap();
         let at = stored_at(&key).unwrap();
         assert!((world.now_ms() - 1_000..=world.now_ms()).contains(&at), "{key}: {at}");
         for other in ["config/00ff", "config", "config/-", "config/01M824TCHZPVYBE3XQC2Z0A5G-00"] {

@@ -26,9 +26,7 @@ pub use configuration::{ConfigCache, publish_config};
 pub use content::collect;
 pub use group_state::{GroupRegister, group_state, store_group_state};
 pub use load::{Loaded, RuleGroupOfFile, load_bundle, load_rule_file};
-pub use targets::{
-    SnapshotRegister, WindowPlan, current_targets, plan_window, publish_targets, window_plan,
-};
+pub use targets::{SnapshotRegister, WindowPlan, current_targets, plan_window, publish_targets, window_plan};
 
 /// Why a register cannot be read or set.
 #[derive(Debug, thiserror::Error)]
