@@ -88,6 +88,7 @@ pub(crate) struct ServeFlags {
 
 /// A feature flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[expect(clippy::enum_variant_names, reason = "they are Prometheus's names")]
 pub(crate) enum FeatureName {
     PromqlExperimentalFunctions,
     PromqlExtendedRangeSelectors,
@@ -123,9 +124,17 @@ impl ServeFlags {
         }
     }
 
-    /// The URL for links in alerts, without a trailing slash.
-    pub(crate) fn external_url(&self) -> String {
-        let url = self.external_url.clone().unwrap_or_else(|| format!("http://{}", self.listen_address));
+    /// The URL for links in alerts, without a trailing slash. Where none is given it is made of the machine's name, as
+    /// Prometheus does, unless only this machine can reach foxfire.
+    pub(crate) fn external_url(&self, hostname: &str) -> String {
+        let address = self.listen_address;
+        let url = self.external_url.clone().unwrap_or_else(|| {
+            if address.ip().is_loopback() || hostname.is_empty() {
+                format!("http://{address}")
+            } else {
+                format!("http://{hostname}:{}", address.port())
+            }
+        });
         url.trim_end_matches('/').to_owned()
     }
 
@@ -219,10 +228,18 @@ mod tests {
     #[test]
     fn wrong_values_are_refused_with_a_reason() {
         let error = parse(&["--query.timeout=5 minutes"]).unwrap_err();
-        assert!(error.contains("not a valid duration string"), "{error}");
+        assert!(error.contains("unknown unit \" minutes\" in duration \"5 minutes\""), "{error}");
         assert!(parse(&["--log.level=loud"]).is_err());
         assert!(parse(&["--web.listen-address=nonsense"]).is_err());
         assert!(parse(&["--web.listn-address=:1"]).unwrap_err().contains("--web.listen-address"));
+    }
+
+    #[test]
+    fn links_lead_to_the_machine_by_its_name_where_others_can_reach_it() {
+        let url = |arguments: &[&str]| parse(arguments).unwrap().external_url("box");
+        assert_eq!(url(&["--web.listen-address=0.0.0.0:9090"]), "http://box:9090");
+        assert_eq!(url(&["--web.listen-address=127.0.0.1:9090"]), "http://127.0.0.1:9090");
+        assert_eq!(url(&["--web.external-url=https://m.example/p/"]), "https://m.example/p");
     }
 
     #[test]

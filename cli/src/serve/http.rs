@@ -15,6 +15,7 @@ use telemetry::Metrics;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
+use super::lenient::LenientListener;
 use super::reload::Reloader;
 
 /// A request's body may be at most so large: forms with long queries.
@@ -39,7 +40,7 @@ pub(crate) async fn serve(
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let router = Router::new().fallback(answer).with_state(http);
-    axum::serve(listener, router).with_graceful_shutdown(stop).await
+    axum::serve(LenientListener(listener), router).with_graceful_shutdown(stop).await
 }
 
 /// Whether only this machine can reach the address.
@@ -50,8 +51,10 @@ pub(crate) fn is_loopback(address: &SocketAddr) -> bool {
 async fn answer(State(http): State<Http>, request: http::Request<Body>) -> axum::response::Response {
     let started = http.api.clock.monotonic_ns();
     let handler = handler_name(request.uri().path());
+    let headers = request.headers().clone();
     let response = match read_whole(request).await {
-        Ok(request) => http.dispatch(request).await,
+        Ok(request) if is_api(request.uri().path()) => http.call_api(request).await,
+        Ok(request) => api::compressed(&headers, http.dispatch(&request).await),
         Err(status) => plain(status, status.canonical_reason().unwrap_or_default()),
     };
     let seconds = http.api.clock.monotonic_ns().saturating_sub(started) as f64 / 1e9;
@@ -69,18 +72,18 @@ async fn read_whole(request: http::Request<Body>) -> Result<api::Request, Status
 }
 
 impl Http {
-    async fn dispatch(&self, request: api::Request) -> api::Response {
+    async fn dispatch(&self, request: &api::Request) -> api::Response {
         let read = [Method::GET, Method::HEAD].contains(request.method());
         match request.uri().path() {
-            path if path.starts_with("/api/") => self.call_api(request).await,
             "/metrics" if read => text("text/plain; version=0.0.4; charset=utf-8", self.metrics.encode()),
             "/-/healthy" if read => plain(StatusCode::OK, "foxfire is Healthy.\n"),
             "/-/ready" if read => plain(StatusCode::OK, "foxfire is Ready.\n"),
             "/-/reload" => self.reload(request.method()).await,
             "/version" if read => self.version(),
-            "/" if read => text("text/html; charset=utf-8", HOME.to_owned()),
-            "/graph" | "/query" if read => redirect("/"),
-            _ => plain(StatusCode::NOT_FOUND, "404 page not found\n"),
+            "/" | "/query" if read => text("text/html; charset=utf-8", HOME.to_owned()),
+            "/graph" if read => redirect(&format!("/query?{}", request.uri().query().unwrap_or(""))),
+            path if PAGES.contains(&path) => api::method_not_allowed("GET, HEAD, OPTIONS"),
+            _ => api::not_found(),
         }
     }
 
@@ -115,9 +118,23 @@ impl Http {
 
     fn version(&self) -> api::Response {
         let build = self.api.deployment.build_info();
-        let body = serde_json::json!({ "version": build.version, "revision": build.revision });
+        let body = serde_json::json!({
+            "version": build.version,
+            "revision": build.revision,
+            "branch": "",
+            "buildUser": "",
+            "buildDate": "",
+            "goVersion": "",
+        });
         text("application/json", body.to_string())
     }
+}
+
+/// What can be read besides the API.
+const PAGES: &[&str] = &["/metrics", "/-/healthy", "/-/ready", "/version", "/", "/graph", "/query"];
+
+fn is_api(path: &str) -> bool {
+    path.starts_with("/api/") || path == "/federate"
 }
 
 /// The label that dashboards know: one a route, not one a path.
@@ -125,10 +142,13 @@ fn handler_name(path: &str) -> &'static str {
     const KNOWN: &[&str] = &[
         "/api/v1/query",
         "/api/v1/query_range",
+        "/api/v1/query_exemplars",
         "/api/v1/format_query",
         "/api/v1/series",
         "/api/v1/labels",
         "/api/v1/targets",
+        "/api/v1/targets/metadata",
+        "/api/v1/metadata",
         "/api/v1/scrape_pools",
         "/api/v1/alertmanagers",
         "/api/v1/rules",
@@ -137,8 +157,10 @@ fn handler_name(path: &str) -> &'static str {
         "/api/v1/status/flags",
         "/api/v1/status/buildinfo",
         "/api/v1/status/runtimeinfo",
+        "/api/v1/status/walreplay",
         "/api/v1/status/tsdb",
         "/api/v1/status/tsdb/blocks",
+        "/federate",
         "/metrics",
         "/-/healthy",
         "/-/ready",
@@ -165,9 +187,11 @@ fn text(content_type: &'static str, body: String) -> api::Response {
     response
 }
 
-fn redirect(to: &'static str) -> api::Response {
+fn redirect(to: &str) -> api::Response {
     let mut response = plain(StatusCode::FOUND, "");
-    response.headers_mut().insert(LOCATION, HeaderValue::from_static(to));
+    if let Ok(to) = HeaderValue::from_str(to) {
+        response.headers_mut().insert(LOCATION, to);
+    }
     response
 }
 
@@ -183,6 +207,7 @@ input{width:100%;font:inherit;padding:.4rem;box-sizing:border-box}pre{background
 <a href="/api/v1/status/tsdb/blocks">blocks</a> · <a href="/metrics">metrics</a></p>
 <script>
 const show=async e=>{e&&e.preventDefault();const a=await fetch('/api/v1/query?query='+encodeURIComponent(q.value));
-r.textContent=JSON.stringify(await a.json(),null,2)};f.onsubmit=show;show();
+r.textContent=JSON.stringify(await a.json(),null,2)};f.onsubmit=show;
+q.value=new URLSearchParams(location.search).get('g0.expr')||q.value;show();
 </script></body></html>
 "#;

@@ -9,6 +9,7 @@
 pub(crate) mod files;
 mod flags;
 mod http;
+mod lenient;
 mod pipeline;
 mod reload;
 mod run;

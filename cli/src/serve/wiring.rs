@@ -63,7 +63,7 @@ pub(crate) fn wire(
     );
     let ruler_settings = RulerSettings {
         engine,
-        external_url: flags.external_url(),
+        external_url: flags.external_url(&hostname()),
         resend_delay: flags.resend_delay,
         query_timeout: flags.query_timeout,
     };
@@ -123,9 +123,13 @@ fn query_settings(flags: &ServeFlags, platform: &Platform, reloader: &Arc<Reload
     let start_time = platform.clock.now_ms();
     let storage_retention = model::duration::format(flags.retention);
     let cwd = std::env::current_dir().map_or_else(|_| String::new(), |path| path.display().to_string());
-    let hostname = std::fs::read_to_string("/etc/hostname").unwrap_or_default().trim().to_owned();
+    let hostname = hostname();
     QuerySettings {
         flags: flags.as_pairs(),
+        global_url: api::GlobalUrlOptions {
+            listen_port: Some(flags.listen_address.port()),
+            external_url: flags.external_url(&hostname),
+        },
         build_info: api::BuildInfo { version: env!("CARGO_PKG_VERSION").to_owned(), revision: String::new() },
         runtime_info: Arc::new(move || api::RuntimeInfo {
             start_time,
@@ -136,4 +140,14 @@ fn query_settings(flags: &ServeFlags, platform: &Platform, reloader: &Arc<Reload
             storage_retention: storage_retention.clone(),
         }),
     }
+}
+
+/// The machine's name, or nothing where the system does not tell.
+fn hostname() -> String {
+    ["/proc/sys/kernel/hostname", "/etc/hostname"]
+        .iter()
+        .find_map(|path| std::fs::read_to_string(path).ok())
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
 }

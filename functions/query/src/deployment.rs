@@ -5,9 +5,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use api::{
-    ApiError, BuildInfo, Deployment, DeploymentFuture, ErrorType, LastScrape, RuleGroupStatus, RuntimeInfo,
-    Targets, TsdbStatus,
+    ApiError, BuildInfo, Deployment, DeploymentFuture, ErrorType, GlobalUrlOptions, LastScrape,
+    RuleGroupStatus, RuntimeInfo, Targets, TsdbStatus,
 };
+use config::GlobalConfig;
 use control::{ConfigCache, ControlError};
 use discovery::LastGood;
 use platform::Platform;
@@ -20,6 +21,8 @@ use wire::BlockMeta;
 pub struct QuerySettings {
     /// How it was started: flag names without dashes, and values.
     pub flags: Vec<(String, String)>,
+    /// How it is reached from outside.
+    pub global_url: GlobalUrlOptions,
     /// What was built.
     pub build_info: BuildInfo,
     /// Facts of the running process.
@@ -127,6 +130,14 @@ impl Deployment for QueryDeployment {
         })
     }
 
+    fn global_config(&self) -> DeploymentFuture<'_, GlobalConfig> {
+        Box::pin(async { Ok(self.configs.current().await.map_err(control_error)?.config.global.clone()) })
+    }
+
+    fn global_url(&self) -> GlobalUrlOptions {
+        self.settings.global_url.clone()
+    }
+
     fn tsdb_status(&self, limit: usize) -> DeploymentFuture<'_, TsdbStatus> {
         Box::pin(async move {
             let stats = self.store.head_stats(limit).await.map_err(store_error)?;
@@ -161,6 +172,7 @@ impl Deployment for QueryDeployment {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
 fn control_error(error: ControlError) -> ApiError {
     ApiError::new(ErrorType::Internal, error.to_string())
 }

@@ -94,8 +94,12 @@ impl Ruler {
         register: &GroupRegister,
         loaded: &Loaded,
     ) -> GroupEvaluation {
+        let interval = loaded.config.global.evaluation_interval;
         let runner = EngineRunner {
-            engine: self.settings.engine,
+            engine: EngineOptions {
+                default_subquery_step_ms: i64::try_from(interval.as_millis()).unwrap_or(i64::MAX),
+                ..self.settings.engine
+            },
             timeout: self.settings.query_timeout,
             clock: Arc::clone(&self.platform.clock),
         };

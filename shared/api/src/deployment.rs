@@ -5,11 +5,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use config::RuleGroup;
+use config::{GlobalConfig, RuleGroup};
 use model::TimestampMs;
 use wire::{BlockMeta, RuleGroupState, ScrapePool};
 
-use crate::ApiError;
+use crate::{ApiError, GlobalUrlOptions};
 
 /// What a method of [`Deployment`] returns.
 pub type DeploymentFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, ApiError>> + Send + 'a>>;
@@ -24,10 +24,14 @@ pub trait Deployment: Send + Sync {
     fn alertmanagers(&self) -> DeploymentFuture<'_, Vec<String>>;
     /// The configuration in force, secrets redacted.
     fn config_yaml(&self) -> DeploymentFuture<'_, String>;
+    /// The global part of it.
+    fn global_config(&self) -> DeploymentFuture<'_, GlobalConfig>;
     /// Figures of what is not yet in blocks; each list has at most `limit` entries.
     fn tsdb_status(&self, limit: usize) -> DeploymentFuture<'_, TsdbStatus>;
     /// The live blocks.
     fn blocks(&self) -> DeploymentFuture<'_, Vec<BlockMeta>>;
+    /// How it is reached from outside.
+    fn global_url(&self) -> GlobalUrlOptions;
     /// How it was started: flag names without dashes, and values.
     fn flags(&self) -> Vec<(String, String)>;
     /// Facts of the running process or function.

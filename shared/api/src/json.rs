@@ -115,7 +115,7 @@ fn seconds(out: &mut String, timestamp: TimestampMs) {
     }
     let ms = timestamp.unsigned_abs();
     let _ = write!(out, "{}", ms / 1000);
-    if ms % 1000 != 0 {
+    if !ms.is_multiple_of(1000) {
         let _ = write!(out, ".{:03}", ms % 1000);
     }
 }

@@ -12,6 +12,7 @@ const TRUNCATED: &str = "results truncated due to limit";
 impl Api {
     /// The label sets of the series that match.
     pub(crate) async fn series(&self, params: &Params) -> Result<Answer, ApiError> {
+        params.check_form()?;
         if params.all("match[]").next().is_none() {
             return Err(ApiError::bad_data("no match[] parameter provided"));
         }
@@ -21,7 +22,7 @@ impl Api {
             params.matcher_sets().map_err(|error| ApiError::invalid_parameter("match[]", error))?;
         let query = LabelQuery { matcher_sets, min_time, max_time, limit: one_more(limit) };
         let series = self.queryable.series(&query).await?;
-        Ok(list(series, limit, |out, labels| json::labels(out, labels)))
+        Ok(list(series, limit, json::labels))
     }
 
     /// The label names of the series that match.

@@ -1,4 +1,4 @@
-//! The HTTP API of Prometheus (`/api/v1`) as a function from request to response.
+//! The HTTP API of Prometheus (`/api/v1` and `/federate`) as a function from request to response.
 //!
 //! ```text
 //! http::Request ──route──► params ──► Queryable + promql, or Deployment ──► envelope {status, data, …} ──► http::Response
@@ -8,16 +8,23 @@
 //! [`storage::Queryable`]; what the deployment knows of itself (targets, rules, configuration) through
 //! [`Deployment`]. Parameters, error types and messages are Prometheus's own (`web/api/v1/api.go`).
 
+mod compress;
+mod cors;
 mod deployment;
 mod error;
+mod federate;
+mod global_url;
 mod json;
 mod labels;
+mod metadata;
 mod params;
 mod query;
 mod route;
 mod rules;
 mod status;
 mod targets;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,11 +33,13 @@ use platform::Clock;
 use promql::EngineOptions;
 use storage::Queryable;
 
+pub use compress::compressed;
 pub use deployment::{
     BuildInfo, Deployment, DeploymentFuture, LastScrape, RuleGroupStatus, RuntimeInfo, Targets, TsdbStatus,
 };
 pub use error::{ApiError, ErrorType};
-pub use route::{Request, Response};
+pub use global_url::GlobalUrlOptions;
+pub use route::{Request, Response, method_not_allowed, not_found};
 
 /// The API over one deployment.
 #[derive(Clone)]

@@ -19,16 +19,35 @@ const MAX_TIME_TEXT: &str = "292277025-08-18T07:12:54.999999999Z";
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Params {
     pairs: Vec<(String, String)>,
+    malformed: Option<String>,
 }
 
 impl Params {
     /// Reads a URL's query and a form body (empty for none).
     pub(crate) fn new(query: Option<&str>, form: &[u8]) -> Self {
-        let pairs = url::form_urlencoded::parse(form)
-            .chain(url::form_urlencoded::parse(query.unwrap_or("").as_bytes()))
-            .map(|(name, value)| (name.into_owned(), value.into_owned()))
-            .collect();
-        Self { pairs }
+        let mut params = Self::default();
+        for bytes in [form, query.unwrap_or("").as_bytes()] {
+            for pair in bytes.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
+                match check_pair(pair) {
+                    Ok(()) => params.pairs.extend(
+                        url::form_urlencoded::parse(pair)
+                            .map(|(name, value)| (name.into_owned(), value.into_owned())),
+                    ),
+                    Err(error) => {
+                        params.malformed.get_or_insert(error);
+                    }
+                }
+            }
+        }
+        params
+    }
+
+    /// Fails where a pair could not be read. Most endpoints pass over such a pair, as Go's `FormValue` does.
+    pub(crate) fn check_form(&self) -> Result<(), ApiError> {
+        match &self.malformed {
+            None => Ok(()),
+            Some(error) => Err(ApiError::bad_data(format!("error parsing form values: {error}"))),
+        }
     }
 
     /// The first value of `name`, or the empty string.
@@ -100,6 +119,21 @@ impl Params {
     }
 }
 
+/// What Go's `url.ParseQuery` refuses.
+fn check_pair(pair: &[u8]) -> Result<(), String> {
+    if pair.contains(&b';') {
+        return Err("invalid semicolon separator in query".to_owned());
+    }
+    for (at, _) in pair.iter().enumerate().filter(|(_, byte)| **byte == b'%') {
+        let escape = &pair[at..pair.len().min(at + 3)];
+        if escape.len() < 3 || !escape[1..].iter().all(u8::is_ascii_hexdigit) {
+            let escape = String::from_utf8_lossy(escape);
+            return Err(format!("invalid URL escape {}", model::labels::quote(&escape)));
+        }
+    }
+    Ok(())
+}
+
 /// Seconds since the epoch with decimals, or RFC 3339.
 pub(crate) fn parse_time(text: &str) -> Result<TimestampMs, String> {
     let invalid = || format!("cannot parse {} to a valid timestamp", model::labels::quote(text));
@@ -145,6 +179,17 @@ mod tests {
         assert_eq!(params.value("query"), "body");
         assert_eq!(params.value("x"), "1");
         assert_eq!(params.matcher_sets().map(|sets| sets.len()), Ok(1));
+    }
+
+    #[test]
+    fn malformed_pairs_are_passed_over_and_named_where_an_endpoint_checks() {
+        let params = Params::new(Some("query=1%zz&time=5;a=b&x=%41"), b"");
+        assert_eq!((params.value("query"), params.value("time"), params.value("x")), ("", "", "A"));
+        let error = params.check_form().unwrap_err();
+        assert_eq!(error.message, "error parsing form values: invalid URL escape \"%zz\"");
+        let error = Params::new(Some("a=1;b=2"), b"").check_form().unwrap_err();
+        assert_eq!(error.message, "error parsing form values: invalid semicolon separator in query");
+        assert!(Params::new(Some("a=%2"), b"").check_form().is_err());
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl Api {
 
     async fn evaluate(&self, params: &Params, time: QueryTime, limit: usize) -> Result<Answer, ApiError> {
         let timeout = params.timeout(self.query_timeout)?;
-        let engine = self.engine_for(params)?;
+        let engine = self.engine_for(params).await?;
         let deadline = Deadline::after(&*self.clock, timeout);
         let interrupt = DeadlinePassed { clock: &*self.clock, deadline };
         let query = params.value("query");
@@ -74,8 +74,12 @@ impl Api {
         Ok(answer)
     }
 
-    fn engine_for(&self, params: &Params) -> Result<EngineOptions, ApiError> {
+    async fn engine_for(&self, params: &Params) -> Result<EngineOptions, ApiError> {
         let mut engine = self.engine;
+        if may_have_subquery(params.value("query")) {
+            let interval = self.deployment.global_config().await?.evaluation_interval;
+            engine.default_subquery_step_ms = i64::try_from(interval.as_millis()).unwrap_or(i64::MAX);
+        }
         let text = params.value("lookback_delta");
         if !text.is_empty() {
             let parsed = params.duration_ms("lookback_delta").map_err(|_| {
@@ -90,6 +94,11 @@ impl Api {
         }
         Ok(engine)
     }
+}
+
+/// Whether the configuration must be asked for the step of a subquery that names none. Too often rather than too seldom.
+fn may_have_subquery(query: &str) -> bool {
+    query.contains('[') && query.contains(':')
 }
 
 struct DeadlinePassed<'a> {

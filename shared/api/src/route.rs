@@ -1,12 +1,13 @@
 //! From a request to the endpoint that answers it, and back.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 
+use crate::compress::compressed;
 use crate::params::Params;
-use crate::{Api, ApiError, ErrorType, json};
+use crate::{Api, ApiError, ErrorType, cors, json};
 
 /// A request with its whole body.
 pub type Request = http::Request<Bytes>;
@@ -19,7 +20,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 /// A successful answer before it is wrapped in the envelope.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    data: String,
+    data: Option<String>,
     pub(crate) warnings: Vec<String>,
     pub(crate) infos: Vec<String>,
 }
@@ -27,7 +28,12 @@ pub(crate) struct Answer {
 impl Answer {
     /// An answer whose data is already JSON.
     pub(crate) fn raw(data: String) -> Self {
-        Self { data, warnings: Vec::new(), infos: Vec::new() }
+        Self { data: Some(data), warnings: Vec::new(), infos: Vec::new() }
+    }
+
+    /// An answer without data: 204.
+    pub(crate) fn nothing() -> Self {
+        Self { data: None, warnings: Vec::new(), infos: Vec::new() }
     }
 
     /// An answer of plain data.
@@ -37,29 +43,41 @@ impl Answer {
 }
 
 impl Api {
-    /// Answers a request to `/api/v1/…`. Never fails: errors are answers.
+    /// Answers a request to `/api/v1/…` or `/federate`, compressed where the client can read that. Never fails: errors
+    /// are answers.
     pub async fn route(&self, request: Request) -> Response {
+        let response = self.dispatch(&request).await;
+        compressed(request.headers(), response)
+    }
+
+    async fn dispatch(&self, request: &Request) -> Response {
+        let form = if is_form(request) { request.body().as_ref() } else { &[] };
+        let params = Params::new(request.uri().query(), form);
+        if request.uri().path() == "/federate" {
+            return match *request.method() {
+                Method::GET => self.federate(&params, request.headers()).await,
+                _ => method_not_allowed("GET, OPTIONS"),
+            };
+        }
         let Some(path) = request.uri().path().strip_prefix(PREFIX) else {
             return not_found();
         };
-        let form = if is_form(&request) { request.body().as_ref() } else { &[] };
-        let params = Params::new(request.uri().query(), form);
-        let allowed = match methods(path) {
-            None => return not_found(),
-            Some(methods) => methods,
+        let response = if request.method() == Method::OPTIONS {
+            empty(StatusCode::NO_CONTENT)
+        } else {
+            match methods(path) {
+                None => return not_found(),
+                Some(allowed) if !allowed.contains(request.method()) => {
+                    let posts = allowed.contains(&Method::POST);
+                    return method_not_allowed(if posts { "GET, OPTIONS, POST" } else { "GET, OPTIONS" });
+                }
+                Some(_) => match self.answer(path, &params).await {
+                    Ok(answer) => success(&answer),
+                    Err(error) => failure(&error),
+                },
+            }
         };
-        if request.method() == Method::OPTIONS {
-            return empty(StatusCode::NO_CONTENT);
-        }
-        if !allowed.contains(request.method()) {
-            let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, OPTIONS, POST"));
-            return response;
-        }
-        match self.answer(path, &params).await {
-            Ok(answer) => success(&answer),
-            Err(error) => failure(&error),
-        }
+        cors::allowed(request.headers(), response)
     }
 
     async fn answer(&self, path: &str, params: &Params) -> Result<Answer, ApiError> {
@@ -67,9 +85,12 @@ impl Api {
             "query" => self.query(params).await,
             "query_range" => self.query_range(params).await,
             "format_query" => self.format_query(params),
+            "query_exemplars" => self.query_exemplars(params),
             "series" => self.series(params).await,
             "labels" => self.label_names(params).await,
             "targets" => self.targets(params).await,
+            "targets/metadata" => Self::target_metadata(params),
+            "metadata" => Self::metric_metadata(params),
             "scrape_pools" => self.scrape_pools().await,
             "alertmanagers" => self.alertmanagers().await,
             "rules" => self.rules(params).await,
@@ -78,6 +99,7 @@ impl Api {
             "status/flags" => Ok(self.status_flags()),
             "status/buildinfo" => Ok(self.status_buildinfo()),
             "status/runtimeinfo" => Ok(self.status_runtimeinfo()),
+            "status/walreplay" => Ok(Self::status_walreplay()),
             "status/tsdb" => self.status_tsdb(params).await,
             "status/tsdb/blocks" => self.status_tsdb_blocks().await,
             _ => match label_name(path) {
@@ -93,10 +115,12 @@ fn methods(path: &str) -> Option<&'static [Method]> {
     const READ: &[Method] = &[Method::GET];
     const READ_OR_FORM: &[Method] = &[Method::GET, Method::POST];
     match path {
-        "query" | "query_range" | "format_query" | "series" | "labels" => Some(READ_OR_FORM),
-        "targets" | "scrape_pools" | "alertmanagers" | "rules" | "alerts" | "status/config"
-        | "status/flags" | "status/buildinfo" | "status/runtimeinfo" | "status/tsdb"
-        | "status/tsdb/blocks" => Some(READ),
+        "query" | "query_range" | "query_exemplars" | "format_query" | "series" | "labels" => {
+            Some(READ_OR_FORM)
+        }
+        "targets" | "targets/metadata" | "metadata" | "scrape_pools" | "alertmanagers" | "rules"
+        | "alerts" | "status/config" | "status/flags" | "status/buildinfo" | "status/runtimeinfo"
+        | "status/walreplay" | "status/tsdb" | "status/tsdb/blocks" => Some(READ),
         _ => label_name(path).map(|_| READ),
     }
 }
@@ -109,13 +133,15 @@ fn label_name(path: &str) -> Option<String> {
 fn is_form(request: &Request) -> bool {
     let content_type =
         request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    request.method() == Method::POST && content_type.split(';').next().is_some_and(|kind| kind.trim() == FORM)
+    request.method() == Method::POST
+        && content_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(FORM))
 }
 
 fn success(answer: &Answer) -> Response {
-    let mut body = String::with_capacity(answer.data.len() + 64);
+    let Some(data) = &answer.data else { return empty(StatusCode::NO_CONTENT) };
+    let mut body = String::with_capacity(data.len() + 64);
     body.push_str(r#"{"status":"success","data":"#);
-    body.push_str(&answer.data);
+    body.push_str(data);
     for (name, texts) in [("warnings", &answer.warnings), ("infos", &answer.infos)] {
         if !texts.is_empty() {
             body.push_str(",\"");
@@ -144,9 +170,26 @@ fn respond(status: StatusCode, body: String) -> Response {
     response
 }
 
-fn not_found() -> Response {
-    let mut response = Response::new(Bytes::from_static(b"404 page not found\n"));
-    *response.status_mut() = StatusCode::NOT_FOUND;
+/// Go's `http.NotFound`.
+#[must_use]
+pub fn not_found() -> Response {
+    http_error(StatusCode::NOT_FOUND, "404 page not found")
+}
+
+/// What Prometheus's router answers where the path exists, but not for this method.
+#[must_use]
+pub fn method_not_allowed(allow: &'static str) -> Response {
+    let mut response = http_error(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed");
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+/// Go's `http.Error`.
+pub(crate) fn http_error(status: StatusCode, message: &str) -> Response {
+    let mut response = Response::new(Bytes::from(format!("{message}\n")));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
 

@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use model::rfc3339;
 use serde_json::{Value, json};
+use wire::BlockMeta;
 
 use crate::params::{MAX_TIME, MIN_TIME, Params};
 use crate::route::Answer;
 use crate::{Api, ApiError};
 
+/// The version of Prometheus whose API this is. Clients such as Grafana take `version` for Prometheus's and switch off
+/// what they believe an older one lacks, so foxfire's own version has a field of its own.
+const COMPATIBLE_VERSION: &str = "3.14.0";
 const TSDB_LIMIT_MAX: usize = 10_000;
 
 impl Api {
@@ -23,17 +27,19 @@ impl Api {
         Answer::json(&json!(flags))
     }
 
-    /// What was built. `goVersion` is there because clients expect the field.
+    /// What was built, and which Prometheus it answers like. Fields without meaning here are there because clients expect
+    /// them.
     pub(crate) fn status_buildinfo(&self) -> Answer {
         let build = self.deployment.build_info();
         Answer::json(&json!({
-            "version": build.version,
+            "version": COMPATIBLE_VERSION,
             "revision": build.revision,
             "branch": "",
             "buildUser": "",
             "buildDate": "",
             "goVersion": "",
             "application": "foxfire",
+            "applicationVersion": build.version,
         }))
     }
 
@@ -55,6 +61,11 @@ impl Api {
             "GODEBUG": "",
             "storageRetention": info.storage_retention,
         }))
+    }
+
+    /// How far reading the WAL at the start has come. There is no such phase: queries read the WAL where it lies.
+    pub(crate) fn status_walreplay() -> Answer {
+        Answer::json(&json!({ "min": 0, "max": 0, "current": 0 }))
     }
 
     /// Figures of the store.
@@ -91,19 +102,35 @@ impl Api {
     /// The live blocks.
     pub(crate) async fn status_tsdb_blocks(&self) -> Result<Answer, ApiError> {
         let blocks = self.deployment.blocks().await?;
-        let blocks: Vec<Value> = blocks
-            .iter()
-            .map(|block| {
-                json!({
-                    "ulid": block.id,
-                    "minTime": block.min_time,
-                    "maxTime": block.max_time,
-                    "stats": { "numSamples": block.samples, "numSeries": block.series },
-                    "compaction": { "level": block.level, "parents": block.parents },
-                    "version": 1,
-                })
-            })
-            .collect();
+        let blocks: Vec<Value> = blocks.iter().map(block).collect();
         Ok(Answer::json(&json!({ "blocks": blocks })))
     }
+}
+
+/// A block as Prometheus writes its `tsdb.BlockMeta`.
+fn block(block: &BlockMeta) -> Value {
+    let mut compaction = json!({ "level": block.level });
+    if block.parents.is_empty() {
+        compaction["sources"] = json!([ulid(&block.id)]);
+    } else {
+        let parents: Vec<Value> = block.parents.iter().map(|id| json!({ "ulid": ulid(id) })).collect();
+        compaction["parents"] = json!(parents);
+    }
+    json!({
+        "ulid": ulid(&block.id),
+        "minTime": block.min_time,
+        "maxTime": block.max_time,
+        "stats": {
+            "numSamples": block.samples,
+            "numFloatSamples": block.samples,
+            "numSeries": block.series,
+        },
+        "compaction": compaction,
+        "version": 1,
+    })
+}
+
+/// A block's name within its scope: what stands before the slash is foxfire's own affair.
+fn ulid(id: &str) -> &str {
+    id.rsplit_once('/').map_or(id, |(_, ulid)| ulid)
 }

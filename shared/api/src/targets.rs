@@ -10,7 +10,7 @@ use wire::{ScrapePool, ScrapeTarget, WireLabels};
 use crate::deployment::LastScrape;
 use crate::params::Params;
 use crate::route::Answer;
-use crate::{Api, ApiError};
+use crate::{Api, ApiError, GlobalUrlOptions};
 
 /// What Go prints for an instant that never was.
 pub(crate) const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
@@ -28,14 +28,13 @@ impl Api {
             pools.iter().map(|pool| (pool.name.as_str(), pool.dropped.len())).collect();
         pools.retain(|pool| pool_wanted.is_empty() || pool.name == pool_wanted);
 
+        let global_url = self.deployment.global_url();
         let (mut active, mut dropped) = (Vec::new(), Vec::new());
         for pool in pools {
             if wants("active") {
-                active.extend(
-                    pool.active
-                        .iter()
-                        .map(|target| active_target(target, targets.last_scrapes.get(&target.source))),
-                );
+                active.extend(pool.active.iter().map(|target| {
+                    active_target(target, targets.last_scrapes.get(&target.source), &global_url)
+                }));
             }
             if wants("dropped") {
                 dropped.extend(pool.dropped.iter().map(|target| {
@@ -72,7 +71,7 @@ pub(crate) fn label_map(labels: &WireLabels) -> Value {
     Value::Object(labels.0.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect())
 }
 
-fn active_target(target: &ScrapeTarget, last: Option<&LastScrape>) -> Value {
+fn active_target(target: &ScrapeTarget, last: Option<&LastScrape>, global_url: &GlobalUrlOptions) -> Value {
     let duration = |ms: u64| model::duration::format(Duration::from_millis(ms));
     let (health, error) = match last {
         None => ("unknown", ""),
@@ -84,7 +83,7 @@ fn active_target(target: &ScrapeTarget, last: Option<&LastScrape>) -> Value {
         "labels": label_map(&target.labels),
         "scrapePool": target.pool,
         "scrapeUrl": target.url,
-        "globalUrl": target.url,
+        "globalUrl": global_url.global_url(&target.url),
         "lastError": error,
         "lastScrape": last.map_or_else(|| ZERO_TIME.to_owned(), |last| rfc3339::format(last.timestamp)),
         "lastScrapeDuration": last.map_or(0.0, |last| last.duration.as_secs_f64()),

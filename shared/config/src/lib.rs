@@ -17,8 +17,6 @@
 mod decode;
 mod error;
 mod expand;
-#[cfg(test)]
-mod fixtures;
 mod load;
 mod paths;
 mod rules;

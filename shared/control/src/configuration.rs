@@ -46,10 +46,13 @@ pub async fn publish_config(platform: &Platform, bundle: &ConfigBundle) -> Resul
     Err(ControlError::Contended(KIND.to_owned()))
 }
 
+/// Gives the variables that `external_labels` may name.
+type Environment = Arc<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 /// Reads configurations and keeps the validated ones, for they are immutable.
 pub struct ConfigCache {
     platform: Platform,
-    environment: Arc<dyn Fn(&str) -> Option<String> + Send + Sync>,
+    environment: Environment,
     loaded: Mutex<BTreeMap<String, Arc<Loaded>>>,
 }
 

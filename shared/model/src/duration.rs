@@ -113,7 +113,7 @@ mod tests {
     }
     #[test]
     fn durations_are_those_of_prometheus() {
-        let Some(cases) = crate::fixtures::load("misc/json/duration_golden.json") else { return };
+        let Some(cases) = fixtures::json("misc/json/duration_golden.json") else { return };
         for case in cases.as_array().unwrap() {
             match parse(case["in"].as_str().unwrap()) {
                 Ok(duration) => {

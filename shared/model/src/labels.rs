@@ -374,6 +374,22 @@ fn is_printable(c: char) -> bool {
     base.escape_debug().nth(1) == Some(c)
 }
 
+/// As [`quote`], of bytes: what is not UTF-8 is written as `\\xff`.
+#[must_use]
+pub fn quote_bytes(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len() + 2);
+    out.push('"');
+    for chunk in bytes.utf8_chunks() {
+        let quoted = quote(chunk.valid());
+        out.push_str(quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(&quoted));
+        for byte in chunk.invalid() {
+            let _ = write!(out, "\\x{byte:02x}");
+        }
+    }
+    out.push('"');
+    out
+}
+
 fn push_label(packed: &mut String, name: &str, value: &str) {
     for text in [name, value] {
         push_length(packed, text.len());

@@ -14,8 +14,6 @@
 //! where they may be negative, `i64` milliseconds.
 
 pub mod duration;
-#[cfg(test)]
-mod fixtures;
 pub mod labels;
 pub mod matcher;
 mod md5;

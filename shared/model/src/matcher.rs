@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn matchers_match_as_in_prometheus() {
-        let Some(cases) = crate::fixtures::load("labels/json/TestMatcher_tests.json") else { return };
+        let Some(cases) = fixtures::json("labels/json/TestMatcher_tests.json") else { return };
         for case in cases.as_array().unwrap() {
             let matcher = parse(case["matcher"].as_str().unwrap());
             let expected = case["match"].as_bool().unwrap();

@@ -91,7 +91,7 @@ mod tests {
     }
     #[test]
     fn formats_are_those_of_prometheus() {
-        let Some(cases) = crate::fixtures::load("misc/json/float_format_golden.json") else { return };
+        let Some(cases) = fixtures::json("misc/json/float_format_golden.json") else { return };
         for case in cases.as_array().unwrap() {
             let bits = u64::from_str_radix(case["bits"].as_str().unwrap(), 16).unwrap();
             let value = f64::from_bits(bits);

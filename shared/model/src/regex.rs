@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn matches_are_those_of_prometheus() {
-        let Some(golden) = crate::fixtures::load("labels/json/regex_matches_golden.json") else { return };
+        let Some(golden) = fixtures::json("labels/json/regex_matches_golden.json") else { return };
         // Values that are not UTF-8 cannot be label values here.
         let values: Vec<&str> =
             golden["values"].as_array().unwrap().iter().filter_map(|value| value.as_str()).collect();
@@ -246,7 +246,7 @@ mod tests {
 
     #[test]
     fn alternatives_are_among_those_that_prometheus_finds() {
-        let Some(cases) = crate::fixtures::load("labels/json/TestFindSetMatches_range.json") else { return };
+        let Some(cases) = fixtures::json("labels/json/TestFindSetMatches_range.json") else { return };
         let mut found_some = 0;
         for case in cases.as_array().unwrap() {
             let regex = AnchoredRegex::new(case["pattern"].as_str().unwrap()).unwrap();

@@ -10,7 +10,6 @@
 //!
 //! Sources: `notifier/*.go` of Prometheus; the OpenAPI description of Alertmanager's API v2.
 
-mod authorization;
 mod body;
 mod send;
 

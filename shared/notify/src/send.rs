@@ -8,8 +8,8 @@ use model::relabel::{self, RelabelConfig};
 use platform::{FetchError, Fetcher, Files, HttpMethod, HttpRequest, Platform};
 use wire::{Alert, Alertmanager, WireLabels};
 
-use crate::authorization::authorization;
 use crate::body::postable_alerts;
+use http_client::authorization;
 
 /// At most so many alerts go in one request, as in Prometheus.
 pub const BATCH_SIZE: usize = 256;

@@ -30,22 +30,7 @@ const NO_FILL: Features = Features { binop_fill_modifiers: false, ..ALL };
 
 /// The folder of the fixtures; `None` where there is none and none need be.
 fn fixtures() -> Option<PathBuf> {
-    let folder = std::env::var("FOXFIRE_FIXTURES").map_or_else(
-        |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures"),
-        PathBuf::from,
-    );
-    if folder.is_dir() {
-        return Some(folder.join("promql/json"));
-    }
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "no fixtures in {}", folder.display());
-    println!("skipped: no fixtures in {}", folder.display());
-    None
-}
-
-fn load(folder: &std::path::Path, name: &str) -> Value {
-    let path = folder.join(name);
-    let bytes = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    serde_json::from_slice(&bytes).unwrap()
+    Some(::fixtures::folder()?.join("promql/json"))
 }
 
 /// A fixture's text. Two have bytes that are not UTF-8, which a `&str` cannot; the replacement characters that stand
@@ -108,7 +93,7 @@ impl Tally {
 fn prometheus_own_parser_cases_agree() {
     let Some(folder) = fixtures() else { return };
     let mut tally = Tally::default();
-    for case in load(&folder, "parser/parse_test.json")["cases"].as_array().unwrap() {
+    for case in ::fixtures::json_in(&folder, "parser/parse_test.json")["cases"].as_array().unwrap() {
         let input = text(&case["input"]);
         if input.ends_with(&"[1m:]".repeat(500)) {
             // 1,000 subqueries, each of the one before. Prometheus's stack grows, so that it gets to see the empty selector at the
@@ -147,7 +132,7 @@ fn prometheus_own_parser_cases_agree() {
 fn what_prometheus_has_off_by_default_is_refused_alike() {
     let Some(folder) = fixtures() else { return };
     let mut tally = Tally::default();
-    for case in load(&folder, "parser/parse_test.json")["cases"].as_array().unwrap() {
+    for case in ::fixtures::json_in(&folder, "parser/parse_test.json")["cases"].as_array().unwrap() {
         let Some(message) = case.get("with_default_options_errMsg") else { continue };
         // Duration expressions are always on since 3.14.
         if !message.as_str().unwrap().ends_with("experimental duration expression is not enabled") {
@@ -161,7 +146,7 @@ fn what_prometheus_has_off_by_default_is_refused_alike() {
 fn mutated_expressions_agree() {
     let Some(folder) = fixtures() else { return };
     let mut tally = Tally::default();
-    for case in load(&folder, "parser/parse_fuzz_golden.json")["cases"].as_array().unwrap() {
+    for case in ::fixtures::json_in(&folder, "parser/parse_fuzz_golden.json")["cases"].as_array().unwrap() {
         let input = text(&case["input"]);
         if case["fail"].as_bool().unwrap() {
             tally.refused(&input, &ALL, &case["errMsg"]);
@@ -184,7 +169,7 @@ fn every_expression_of_the_conformance_suite_agrees() {
     files.sort_unstable();
     assert_eq!(files.len(), 21);
     for file in files {
-        for command in load(&folder, &format!("promqltest/{file}")).as_array().unwrap() {
+        for command in ::fixtures::json_in(&folder, &format!("promqltest/{file}")).as_array().unwrap() {
             if let Some(ast) = command.get("ast") {
                 tally.accepted(&text(&command["expr"]), &ALL, ast, None);
             }
@@ -196,7 +181,7 @@ fn every_expression_of_the_conformance_suite_agrees() {
 #[test]
 fn expressions_print_as_prometheus_prints_them() {
     let Some(folder) = fixtures() else { return };
-    let cases = load(&folder, "parser/printer_test.json");
+    let cases = ::fixtures::json_in(&folder, "parser/printer_test.json");
     let cases = cases.as_array().unwrap();
     assert_eq!(cases.len(), 86);
     for case in cases {
@@ -209,7 +194,7 @@ fn expressions_print_as_prometheus_prints_them() {
 #[test]
 fn expressions_are_split_into_lines_as_prometheus_splits_them() {
     let Some(folder) = fixtures() else { return };
-    let groups = load(&folder, "parser/prettier_test.json");
+    let groups = ::fixtures::json_in(&folder, "parser/prettier_test.json");
     let cases: Vec<_> =
         groups.as_object().unwrap().values().flat_map(|cases| cases.as_array().unwrap()).collect();
     assert_eq!(cases.len(), 62);
@@ -224,7 +209,7 @@ fn expressions_are_split_into_lines_as_prometheus_splits_them() {
 #[test]
 fn durations_are_read_and_written_as_prometheus_does() {
     let Some(folder) = fixtures() else { return };
-    let cases = load(&folder, "../../misc/json/duration_golden.json");
+    let cases = ::fixtures::json_in(&folder, "../../misc/json/duration_golden.json");
     let (mut read, mut refused) = (0, 0);
     for case in cases.as_array().unwrap() {
         let input = case["in"].as_str().unwrap();

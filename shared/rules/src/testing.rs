@@ -1,9 +1,7 @@
 //! Doubles for tests: a scripted engine, small stores, a clock.
-#![allow(clippy::disallowed_methods, reason = "tests read where the fixtures are from the environment")]
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,20 +13,6 @@ use promql::VectorSample;
 use storage::{LabelQuery, Limits, Queryable, Select, Series, SeriesSet, StorageFuture};
 
 use crate::{QueryFuture, QueryRunner};
-
-/// The fixtures' folder, or `None` (said aloud) where there is none outside CI.
-pub(crate) fn fixtures() -> Option<PathBuf> {
-    let folder = std::env::var("FOXFIRE_FIXTURES").map_or_else(
-        |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures"),
-        PathBuf::from,
-    );
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "no fixtures at {}", folder.display());
-    println!("skipped: no fixtures at {}", folder.display());
-    None
-}
 
 /// Runs a future whose doubles never wait.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use config::{HttpClientConfig, ScrapeConfig, ScrapeLimits, ScrapeProtocol, SecretSource};
+use config::{ScrapeConfig, ScrapeLimits, ScrapeProtocol};
+use http_client::authorization;
 use platform::{Files, HttpMethod, HttpRequest};
 use wire::ScrapeTarget;
 
 /// What targets see of us.
 const USER_AGENT: &str = concat!("foxfire/", env!("CARGO_PKG_VERSION"));
-/// Largest file that a secret is read from, bytes.
-const SECRET_BYTES_MAX: u64 = 1 << 20;
 /// The weight that Prometheus gives the most wanted protocol, in tenths.
 const FIRST_WEIGHT: u32 = 6;
 
@@ -91,63 +90,9 @@ fn accept(protocols: &[ScrapeProtocol]) -> String {
     header + &format!("*/*;q=0.{weight}")
 }
 
-async fn authorization(http: &HttpClientConfig, files: &dyn Files) -> Result<Option<String>, String> {
-    if let Some(basic) = &http.basic_auth {
-        let password = secret(&basic.password, files)
-            .await
-            .map_err(|reason| format!("unable to read basic auth password: {reason}"))?;
-        return Ok(Some(format!("Basic {}", base64(format!("{}:{password}", basic.username).as_bytes()))));
-    }
-    if let Some(authorization) = &http.authorization {
-        let credentials = secret(&authorization.credentials, files)
-            .await
-            .map_err(|reason| format!("unable to read authorization credentials: {reason}"))?;
-        return Ok(Some(format!("{} {credentials}", authorization.scheme)));
-    }
-    Ok(None)
-}
-
-async fn secret(source: &SecretSource, files: &dyn Files) -> Result<String, String> {
-    match source {
-        SecretSource::Inline(secret) => Ok(secret.reveal().to_owned()),
-        SecretSource::File(path) => {
-            let bytes = files
-                .read(path, SECRET_BYTES_MAX)
-                .await
-                .map_err(|error| format!("error reading file {path}: {error}"))?;
-            let text = String::from_utf8(bytes)
-                .map_err(|_| format!("error reading file {path}: it is not UTF-8"))?;
-            Ok(text.trim().to_owned())
-        }
-    }
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let at = |index: usize| u32::from(chunk.get(index).copied().unwrap_or_default());
-        let bits = at(0) << 16 | at(1) << 8 | at(2);
-        for digit in 0..4 {
-            let value = (bits >> (18 - 6 * digit)) as usize & 63;
-            out.push(if digit <= chunk.len() { char::from(DIGITS[value]) } else { '=' });
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn base64_is_padded() {
-        for (text, encoded) in
-            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")]
-        {
-            assert_eq!(base64(text.as_bytes()), encoded);
-        }
-    }
 
     #[test]
     fn only_formats_that_can_be_read_are_asked_for() {

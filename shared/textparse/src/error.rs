@@ -21,17 +21,7 @@ impl ParseError {
 #[must_use]
 pub fn quote_bytes(bytes: &[u8]) -> String {
     let bytes = bytes.get(..QUOTED_BYTES_MAX).unwrap_or(bytes);
-    let mut out = String::with_capacity(bytes.len() + 2);
-    out.push('"');
-    for chunk in bytes.utf8_chunks() {
-        let quoted = model::labels::quote(chunk.valid());
-        out.push_str(quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(&quoted));
-        for byte in chunk.invalid() {
-            out.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    out.push('"');
-    out
+    model::labels::quote_bytes(bytes)
 }
 
 #[cfg(test)]

@@ -97,8 +97,8 @@ impl Store {
         deadline: Deadline,
         done: &mut Collected,
     ) -> Result<(), TsdbError> {
-        let (version, head) = self.head().await?;
-        if version == 0 {
+        let (_, head) = self.head().await?;
+        if head.watermark == 0 {
             return Ok(());
         }
         let inert = head

@@ -43,10 +43,10 @@ impl Store {
             let mut rows = self.segment_rows(from, until).await?;
             let committed = self.load().await?;
             let needed = self.needed_from(&committed);
-            if committed.version > 0 {
+            if committed.head.watermark > 0 {
                 *self.listed_from.lock().unwrap_or_else(PoisonError::into_inner) = Some(needed);
             }
-            if committed.version > 0 && needed < from {
+            if committed.head.watermark > 0 && needed < from {
                 continue;
             }
             let emit_from = self.unconsumed_from(&committed, self.ports.now());

@@ -17,7 +17,7 @@ pub struct Status {
     pub version: u64,
     /// Segments whose tick is before this, ms, are in blocks.
     pub watermark: i64,
-    /// How far the watermark is behind now, ms.
+    /// How far the watermark, or before the first commit the oldest segment, is behind now, ms.
     pub lag_ms: i64,
     /// Blocks by level.
     pub blocks: BTreeMap<u32, u64>,
@@ -79,10 +79,15 @@ impl Store {
     pub async fn status(&self) -> Result<Status, TsdbError> {
         let snapshot = self.snapshot().await?;
         let blocks = &snapshot.committed.manifest.blocks;
+        let now = self.ports.now();
+        let watermark = snapshot.committed.head.watermark;
+        // Before the first commit, nothing lags but what is there.
+        let first = snapshot.rows.first().map_or(now, |row| row.key.tick);
+        let behind = if watermark > 0 { watermark } else { first };
         let mut status = Status {
             version: snapshot.committed.version,
-            watermark: snapshot.committed.head.watermark,
-            lag_ms: self.ports.now().saturating_sub(snapshot.emit_from).max(0),
+            watermark,
+            lag_ms: now.saturating_sub(behind).max(0),
             min_time: blocks.iter().map(|block| block.min_time).min(),
             max_time: blocks.iter().map(|block| block.max_time - 1).max(),
             ..Status::default()

@@ -5,11 +5,17 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 /// GETs `http://<address><path>`: status and body.
+///
+/// # Errors
+/// Where there is no answer.
 pub fn get(address: &str, path: &str) -> Result<(u16, String), String> {
     request(address, &format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n"))
 }
 
-/// POSTs a form.
+/// POSTs a form: status and body.
+///
+/// # Errors
+/// Where there is no answer.
 pub fn post(address: &str, path: &str, form: &str) -> Result<(u16, String), String> {
     let length = form.len();
     let kind = "application/x-www-form-urlencoded";

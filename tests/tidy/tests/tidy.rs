@@ -17,9 +17,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("platform-local", &["platform"]),
     ("platform-sim", &["platform"]),
     ("discovery", &["config", "model", "platform", "wire"]),
-    ("scrape", &["config", "model", "platform", "storage", "textparse", "wire"]),
+    ("http-client", &["config", "platform"]),
+    ("scrape", &["config", "http-client", "model", "platform", "storage", "textparse", "wire"]),
     ("tsdb", &["model", "platform", "storage", "wire"]),
-    ("notify", &["config", "model", "platform", "wire"]),
+    ("notify", &["config", "http-client", "model", "platform", "wire"]),
     ("rules", &["config", "model", "platform", "promql", "storage", "wire"]),
     ("control", &["config", "platform", "promql", "rules", "wire"]),
     ("api", &["config", "model", "platform", "promql", "storage", "wire"]),
@@ -65,7 +66,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that compose or test: they may import any of ours.
-const COMPOSERS: &[&str] = &["foxfire", "tidy", "conformance", "e2e"];
+const COMPOSERS: &[&str] = &["foxfire", "tidy", "conformance", "e2e", "fixtures"];
 
 /// External crates that only the named crates may use.
 const CONFINED: &[(&str, &[&str])] = &[

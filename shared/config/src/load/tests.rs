@@ -5,7 +5,6 @@ use model::relabel::RelabelAction;
 use serde_json::Value;
 
 use super::*;
-use crate::fixtures;
 use crate::values::{BasicAuth, ScrapeProtocol, Secret, SecretSource};
 
 fn load_text(text: &str) -> Result<Loaded, String> {
@@ -55,8 +54,8 @@ fn outcome(row: &Value, text: &str) -> Result<Outcome, String> {
 
 #[test]
 fn files_of_prometheus_load_or_fail_as_there_unless_they_need_what_is_missing() {
-    let Some(root) = fixtures::root() else { return };
-    let expected = fixtures::json(&root, "config/json/expected.json");
+    let Some(root) = fixtures::folder() else { return };
+    let expected = fixtures::json_in(&root, "config/json/expected.json");
     let mut counts = std::collections::BTreeMap::new();
     let mut faults = Vec::new();
     for row in expected.as_array().unwrap() {
@@ -343,8 +342,8 @@ fn a_load_error_does_not_show_a_secret() {
 
 #[test]
 fn relabelling_steps_of_prometheus_are_read() {
-    let Some(root) = fixtures::root() else { return };
-    let cases = fixtures::json(&root, "relabel/json/TestConfig_UnmarshalThenMarshal.json");
+    let Some(root) = fixtures::folder() else { return };
+    let cases = fixtures::json_in(&root, "relabel/json/TestConfig_UnmarshalThenMarshal.json");
     for case in cases.as_array().unwrap() {
         let step = case["inputYaml"].as_str().unwrap().trim_end().replace('\n', "\n    ");
         let text = format!("scrape_configs:\n- job_name: a\n  relabel_configs:\n  - {step}\n");

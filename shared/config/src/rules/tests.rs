@@ -1,7 +1,6 @@
 use serde_json::Value;
 
 use super::*;
-use crate::fixtures;
 
 /// Stands in for the parser of PromQL, which this crate does not know.
 fn check_expr(text: &str) -> Result<(), String> {
@@ -21,8 +20,8 @@ fn faults(text: &str) -> Vec<String> {
 
 #[test]
 fn rule_files_of_prometheus_fail_as_there() {
-    let Some(root) = fixtures::root() else { return };
-    let cases = fixtures::json(&root, "rules/json/rulefmt_failures.json");
+    let Some(root) = fixtures::folder() else { return };
+    let cases = fixtures::json_in(&root, "rules/json/rulefmt_failures.json");
     let mut legacy = 0;
     for case in cases.as_array().unwrap() {
         let file = case["filename"].as_str().unwrap();
@@ -42,7 +41,7 @@ fn rule_files_of_prometheus_fail_as_there() {
 
 #[test]
 fn rule_files_of_prometheus_load_as_there() {
-    let Some(root) = fixtures::root() else { return };
+    let Some(root) = fixtures::folder() else { return };
     let mut loaded = 0;
     for folder in ["rules/rules/fixtures", "rules/model/rulefmt/testdata"] {
         for entry in std::fs::read_dir(root.join(folder)).unwrap() {
@@ -65,7 +64,7 @@ fn rule_files_of_prometheus_load_as_there() {
 
 #[test]
 fn templates_are_checked_in_alerting_rules() {
-    let Some(root) = fixtures::root() else { return };
+    let Some(root) = fixtures::folder() else { return };
     // Stands in for the templates' own parser, and knows the faults of these cases.
     let check = |alert: &str, text: &str| {
         assert_eq!(alert, "InstanceDown");
@@ -75,7 +74,7 @@ fn templates_are_checked_in_alerting_rules() {
             Ok(())
         }
     };
-    for case in fixtures::json(&root, "rules/json/rulefmt_template_parsing.json").as_array().unwrap() {
+    for case in fixtures::json_in(&root, "rules/json/rulefmt_template_parsing.json").as_array().unwrap() {
         let text = case["ruleString"].as_str().unwrap();
         let outcome = load_rules(text, "r.yml", &check_expr, Some(&check));
         match outcome {

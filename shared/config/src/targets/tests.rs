@@ -1,7 +1,6 @@
 use model::Labels;
 
 use super::*;
-use crate::fixtures;
 
 /// A single group as the only entry of a list, its lines kept.
 fn as_list(group: &str) -> String {
@@ -11,8 +10,9 @@ fn as_list(group: &str) -> String {
 
 #[test]
 fn groups_of_prometheus_read_as_there() {
-    let Some(root) = fixtures::root() else { return };
-    let cases = fixtures::json(&root, "discovery/json/targetgroup/TestTargetGroupYamlUnmarshal_tests.json");
+    let Some(root) = fixtures::folder() else { return };
+    let cases =
+        fixtures::json_in(&root, "discovery/json/targetgroup/TestTargetGroupYamlUnmarshal_tests.json");
     for case in cases.as_array().unwrap() {
         let text = as_list(case["yaml"].as_str().unwrap());
         match (target_groups_from_yaml(&text), case["expectedReply"].as_str()) {
@@ -37,7 +37,7 @@ fn groups_of_prometheus_read_as_there() {
 
 #[test]
 fn files_of_prometheus_read_as_there() {
-    let Some(root) = fixtures::root() else { return };
+    let Some(root) = fixtures::folder() else { return };
     let read = |name: &str| {
         let path = root.join("discovery/discovery/file/fixtures").join(name);
         target_groups_from_yaml(&std::fs::read_to_string(path).unwrap())

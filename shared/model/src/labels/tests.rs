@@ -2,7 +2,6 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::fixtures;
 
 fn labels(value: &Value) -> Labels {
     let pairs = value.as_object().into_iter().flatten();
@@ -11,7 +10,7 @@ fn labels(value: &Value) -> Labels {
 
 #[test]
 fn hashes_and_texts_are_those_of_prometheus() {
-    let Some(cases) = fixtures::load("labels/json/labels_hash_golden.json") else { return };
+    let Some(cases) = fixtures::json("labels/json/labels_hash_golden.json") else { return };
     let mut checked = 0;
     for case in cases.as_array().unwrap() {
         // Some values there are not UTF-8.
@@ -28,7 +27,7 @@ fn hashes_and_texts_are_those_of_prometheus() {
 
 #[test]
 fn order_is_that_of_prometheus() {
-    let Some(cases) = fixtures::load("labels/json/TestLabels_Compare_tests.json") else { return };
+    let Some(cases) = fixtures::json("labels/json/TestLabels_Compare_tests.json") else { return };
     let base = Labels::from_pairs([("aaa", "111"), ("bbb", "222")]);
     for case in cases.as_array().unwrap() {
         let expected = case["expected"].as_i64().unwrap().cmp(&0);
@@ -38,7 +37,7 @@ fn order_is_that_of_prometheus() {
 
 #[test]
 fn a_builder_does_what_prometheus_s_does() {
-    let Some(cases) = fixtures::load("labels/json/TestBuilder_range.json") else { return };
+    let Some(cases) = fixtures::json("labels/json/TestBuilder_range.json") else { return };
     for case in cases.as_array().unwrap() {
         let names = |key: &str| -> Vec<String> {
             let names = case[key].as_array().into_iter().flatten();
@@ -61,7 +60,7 @@ fn a_builder_does_what_prometheus_s_does() {
 
 #[test]
 fn names_are_quoted_as_go_quotes_them() {
-    let Some(cases) = fixtures::load("misc/json/quotetests.json") else { return };
+    let Some(cases) = fixtures::json("misc/json/quotetests.json") else { return };
     for case in cases.as_array().unwrap() {
         if let Some(text) = case["in"].as_str() {
             assert_eq!(quote(text), case["out"].as_str().unwrap());
@@ -75,7 +74,7 @@ fn names_are_quoted_as_go_quotes_them() {
 
 #[test]
 fn label_sets_are_subset_as_in_prometheus() {
-    let Some(cases) = fixtures::load("labels/json/TestLabels_MatchLabels_tests.json") else { return };
+    let Some(cases) = fixtures::json("labels/json/TestLabels_MatchLabels_tests.json") else { return };
     let all = Labels::from_pairs([
         ("__name__", "ALERTS"),
         ("alertname", "HTTPRequestRateLow"),

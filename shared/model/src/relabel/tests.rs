@@ -1,7 +1,6 @@
 use serde_json::Value;
 
 use super::*;
-use crate::fixtures;
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or("")
@@ -41,7 +40,7 @@ fn config(value: &Value, defaulted: bool) -> Option<RelabelConfig> {
 
 #[test]
 fn every_case_of_prometheus_relabels_as_it_does_there() {
-    let Some(cases) = fixtures::load("relabel/json/TestRelabel.json") else { return };
+    let Some(cases) = fixtures::json("relabel/json/TestRelabel.json") else { return };
     let cases = cases.as_array().unwrap();
     for case in cases {
         let configs: Vec<RelabelConfig> =
@@ -57,7 +56,7 @@ fn every_case_of_prometheus_relabels_as_it_does_there() {
 
 #[test]
 fn what_prometheus_refuses_is_refused_in_its_words() {
-    let Some(cases) = fixtures::load("relabel/json/TestRelabelValidate.json") else { return };
+    let Some(cases) = fixtures::json("relabel/json/TestRelabelValidate.json") else { return };
     for case in cases.as_array().unwrap() {
         let names = match text(&case["config"]["NameValidationScheme"]) {
             "legacy" => NameValidation::Legacy,
@@ -78,7 +77,7 @@ fn what_prometheus_refuses_is_refused_in_its_words() {
 
 #[test]
 fn legacy_name_templates_are_those_of_prometheus() {
-    let Some(cases) = fixtures::load("relabel/json/TestTargetLabelLegacyValidity.json") else { return };
+    let Some(cases) = fixtures::json("relabel/json/TestTargetLabelLegacyValidity.json") else { return };
     for case in cases.as_array().unwrap() {
         let valid = is_name_template(text(&case["str"]), NameValidation::Legacy);
         assert_eq!(valid, case["valid"].as_bool().unwrap(), "{case}");

@@ -8,7 +8,7 @@ use std::fmt::{Display, Formatter, Result, Write as _};
 use std::time::Duration;
 
 use model::MatchOp;
-use model::labels::{METRIC_NAME, is_legacy_label_name, quote};
+use model::labels::{METRIC_NAME, is_legacy_label_name, quote, quote_bytes};
 use model::number::{format_f, format_g};
 
 use super::ast::{
@@ -16,7 +16,6 @@ use super::ast::{
     MatrixSelector, Offset, Subquery, UnaryOp, VectorMatching, VectorSelector,
 };
 use super::literal;
-use super::quoting::quote_bytes;
 
 impl Display for Expr {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {

@@ -32,21 +32,6 @@ pub(super) fn quote_start(text: &str) -> String {
     format!("{}...", quote(text.get(..end).unwrap_or(text)))
 }
 
-/// Go's `strconv.Quote` of bytes: what is not UTF-8 is written as `\xff`.
-pub(super) fn quote_bytes(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len() + 2);
-    out.push('"');
-    for chunk in bytes.utf8_chunks() {
-        let quoted = quote(chunk.valid());
-        out.push_str(quoted.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(&quoted));
-        for byte in chunk.invalid() {
-            out.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    out.push('"');
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,7 +49,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_utf8_are_escaped() {
-        assert_eq!(quote_bytes(b"a\xff\"\xc3\xa9"), "\"a\\xff\\\"\u{e9}\"");
+        assert_eq!(model::labels::quote_bytes(b"a\xff\"\xc3\xa9"), "\"a\\xff\\\"\u{e9}\"");
         assert_eq!(quote_start("0123456789abc"), "\"0123456789\"...");
     }
 }

@@ -1,6 +1,5 @@
 //! Prometheus's own PromQL test suite, read from the fixtures, and what is needed to run it.
 
-#![allow(clippy::disallowed_methods, reason = "tests find the fixtures through the environment")]
 #![allow(clippy::panic, clippy::print_stdout, reason = "these are tests, although not each function is one")]
 #![allow(dead_code, reason = "each test binary uses a part")]
 
@@ -9,8 +8,6 @@ pub(crate) mod json;
 pub(crate) mod load;
 pub(crate) mod run;
 pub(crate) mod store;
-
-use std::path::PathBuf;
 
 use promql::{EngineOptions, Features};
 use serde_json::Value;
@@ -30,16 +27,5 @@ pub(crate) fn suite_options() -> EngineOptions {
 
 /// Reads a fixture below `promql/json`; `None` where fixtures are not at hand.
 pub(crate) fn fixture(path: &str) -> Option<Value> {
-    let root = std::env::var("FOXFIRE_FIXTURES").map_or_else(
-        |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures"),
-        PathBuf::from,
-    );
-    if !root.is_dir() {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "fixtures are missing");
-        println!("skipped: no fixtures");
-        return None;
-    }
-    let path = root.join("promql/json").join(path);
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    Some(serde_json::from_str(&text).expect("a fixture is JSON"))
+    fixtures::json(&format!("promql/json/{path}"))
 }

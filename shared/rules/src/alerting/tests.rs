@@ -6,7 +6,7 @@ use wire::{RuleGroupState, RuleState};
 
 use super::*;
 use crate::group::{GroupEvaluation, evaluate_group, unsent_alerts};
-use crate::testing::{EmptyStore, Script, StepClock, Vector, block_on, fixtures};
+use crate::testing::{EmptyStore, Script, StepClock, Vector, block_on};
 
 const MINUTE: i64 = 60_000;
 /// A tick far from 0, for 0 means never.
@@ -321,7 +321,7 @@ fn alerts_with_equal_labels_are_an_error_that_leaves_the_state() {
 
 #[test]
 fn limits_of_prometheus_cases() {
-    let Some(fixtures) = fixtures() else { return };
+    let Some(fixtures) = fixtures::folder() else { return };
     let text = std::fs::read_to_string(fixtures.join("rules/json/alerting_rule.json")).unwrap();
     let tables: Json = serde_json::from_str(&text).unwrap();
     let rows =
@@ -342,7 +342,7 @@ fn limits_of_prometheus_cases() {
 
 #[test]
 fn the_state_of_a_rule_is_that_of_its_furthest_alert() {
-    let Some(fixtures) = fixtures() else { return };
+    let Some(fixtures) = fixtures::folder() else { return };
     let text = std::fs::read_to_string(fixtures.join("rules/json/alerting_rule.json")).unwrap();
     let tables: Json = serde_json::from_str(&text).unwrap();
     let rows =

@@ -6,7 +6,7 @@ use config::RecordingRule;
 use serde_json::Value as Json;
 
 use super::*;
-use crate::testing::{EmptyStore, MemoryStore, Script, Selector, StepClock, Vector, block_on, fixtures};
+use crate::testing::{EmptyStore, MemoryStore, Script, Selector, StepClock, Vector, block_on};
 
 const TICK: i64 = 10_000_000;
 
@@ -58,7 +58,7 @@ fn go_labels(json: &Json) -> Labels {
 }
 
 fn table(file: &str) -> Option<Json> {
-    let text = std::fs::read_to_string(fixtures()?.join("rules/json").join(file)).unwrap();
+    let text = std::fs::read_to_string(fixtures::folder()?.join("rules/json").join(file)).unwrap();
     Some(serde_json::from_str(&text).unwrap())
 }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::Value as Json;
 
 use super::*;
-use crate::testing::{EmptyStore, Script, block_on, fixtures};
+use crate::testing::{EmptyStore, Script, block_on};
 
 fn input(json: &Json) -> Value {
     match json {
@@ -59,7 +59,7 @@ fn run_case(case: &Json) -> Result<String, String> {
 
 #[test]
 fn prometheus_cases() {
-    let Some(fixtures) = fixtures() else { return };
+    let Some(fixtures) = fixtures::folder() else { return };
     let (mut passed, mut exempt, mut failures) = (0, 0, Vec::new());
     for file in ["TestTemplateExpansion.json", "TestTemplateExpansionAMD64.json"] {
         let text = std::fs::read_to_string(fixtures.join("template/json").join(file)).unwrap();
@@ -213,7 +213,7 @@ fn queries_are_bounded() {
 
 #[test]
 fn rule_files_of_prometheus_cases_are_checked() {
-    let Some(fixtures) = fixtures() else { return };
+    let Some(fixtures) = fixtures::folder() else { return };
     let text = std::fs::read_to_string(fixtures.join("rules/json/rulefmt_template_parsing.json")).unwrap();
     let cases: Json = serde_json::from_str(&text).unwrap();
     for case in cases.as_array().unwrap() {

@@ -1,8 +1,6 @@
 //! Real bodies of four exporters.
-#![allow(clippy::disallowed_methods, reason = "the place of the captures comes from the environment")]
 
 use std::io::Read;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use super::world::*;
@@ -15,19 +13,8 @@ const TAR_BLOCK: usize = 512;
 
 /// The bodies of a capture in the order of their instants; none, after a note, where it is not there.
 fn capture(name: &str) -> Vec<Vec<u8>> {
-    let fixtures = std::env::var("FOXFIRE_FIXTURES").map_or_else(
-        |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures"),
-        PathBuf::from,
-    );
-    let path = fixtures.join("../data").join(format!("{name}.tar.zst"));
-    let packed = match std::fs::File::open(&path) {
-        Ok(file) => file,
-        Err(error) if std::env::var("CI").as_deref() == Ok("true") => panic!("{}: {error}", path.display()),
-        Err(error) => {
-            println!("skipped: {}: {error}", path.display());
-            return Vec::new();
-        }
-    };
+    let Some(captures) = fixtures::captures() else { return Vec::new() };
+    let packed = std::fs::File::open(captures.join(format!("{name}.tar.zst"))).unwrap();
     let mut decoder = zstd::stream::read::Decoder::new(packed).unwrap();
     decoder.window_log_max(WINDOW_LOG).unwrap();
     let mut tar = Vec::new();

@@ -1,7 +1,4 @@
-#![allow(clippy::disallowed_methods, reason = "the place of the fixtures comes from the environment")]
-
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -10,25 +7,9 @@ use super::*;
 use crate::event::Series;
 use crate::labels::ExposedLabel;
 
-/// A file of Prometheus's own test data; `None` after a note where the data is not there.
+/// A file of Prometheus's own test data.
 fn fixture(path: &str) -> Option<Vec<u8>> {
-    let root = std::env::var("FOXFIRE_FIXTURES").map_or_else(
-        |_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/fixtures"),
-        PathBuf::from,
-    );
-    let path = root.join(path);
-    match std::fs::read(&path) {
-        Ok(bytes) => Some(bytes),
-        Err(error) if std::env::var("CI").as_deref() == Ok("true") => panic!("{}: {error}", path.display()),
-        Err(error) => {
-            println!("skipped: {}: {error}", path.display());
-            None
-        }
-    }
-}
-
-fn fixture_json(path: &str) -> Option<Value> {
-    Some(serde_json::from_slice(&fixture(path)?).unwrap())
+    Some(std::fs::read(fixtures::folder()?.join(path)).unwrap())
 }
 
 /// A text of a fixture, which is hexadecimal where it is not UTF-8.
@@ -61,7 +42,7 @@ fn assert_strict_agrees(body: &[u8]) {
 
 /// `suffix` is what Prometheus's own test appends to the input, for its source cannot hold NUL bytes.
 fn check_events(input: &str, suffix: &str, expected: &str) {
-    let (Some(input), Some(expected)) = (fixture_json(input), fixture_json(expected)) else { return };
+    let (Some(input), Some(expected)) = (fixtures::json(input), fixtures::json(expected)) else { return };
     let body = [&text_of(&input), suffix.as_bytes()].concat();
     let events: Vec<Event<'_>> = Parser::new(&body).map(Result::unwrap).collect();
     assert_strict_agrees(&body);
@@ -103,7 +84,7 @@ fn events_are_those_of_prometheus() {
 #[test]
 fn events_with_quoted_names_are_those_of_prometheus() {
     check_events(
-        "json/promparse/TestUTF8PromParse_input.json",
+        "textparse/json/promparse/TestUTF8PromParse_input.json",
         "",
         "textparse/json/promparse/TestUTF8PromParse_exp.json",
     );
@@ -112,7 +93,7 @@ fn events_with_quoted_names_are_those_of_prometheus() {
 #[test]
 fn errors_are_those_of_prometheus() {
     for file in ["TestPromParseErrors_cases", "TestPromNullByteHandling_cases"] {
-        let Some(cases) = fixture_json(&format!("textparse/json/promparse/{file}.json")) else { return };
+        let Some(cases) = fixtures::json(&format!("textparse/json/promparse/{file}.json")) else { return };
         for case in cases.as_array().unwrap() {
             assert_eq!(error_of(&text_of(&case["input"])), case["err"].as_str().unwrap(), "{case}");
         }
@@ -121,7 +102,7 @@ fn errors_are_those_of_prometheus() {
 
 #[test]
 fn bounds_are_written_as_prometheus_writes_them() {
-    let Some(cases) = fixture_json("misc/json/float_format_golden.json") else { return };
+    let Some(cases) = fixtures::json("misc/json/float_format_golden.json") else { return };
     for case in cases.as_array().unwrap() {
         let value = f64::from_bits(u64::from_str_radix(case["bits"].as_str().unwrap(), 16).unwrap());
         assert_eq!(crate::labels::format_openmetrics(value), case["openmetrics"].as_str().unwrap(), "{case}");

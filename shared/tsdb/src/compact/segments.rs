@@ -96,7 +96,8 @@ impl Store {
     /// The first tick, ms, whose segments are not consumed. Before the first commit that is the oldest that can still
     /// be there.
     pub(crate) fn unconsumed_from(&self, committed: &Committed, now: i64) -> i64 {
-        if committed.version > 0 {
+        // Not the version: a fence may have been the first to set the register.
+        if committed.head.watermark > 0 {
             return committed.head.watermark;
         }
         now.saturating_sub(self.settings.wal_expiry_ms).saturating_sub(HOUR_MS).max(0)

@@ -77,14 +77,13 @@ struct History {
 impl History {
     fn new(settings: Settings) -> Self {
         let world = World::new(START);
-        let store = Store::new(world.ports(), settings.clone());
+        let store = world.store(settings.clone());
         Self { world, settings, store, given: vec![], tick: START }
     }
 
     fn wait(&mut self, ticks: i64) {
         self.tick += ticks * TICK_MS;
-        let mut state = self.world.state();
-        state.now = state.now.max(self.tick);
+        self.world.set_now(self.tick);
     }
 
     fn step(&mut self, step: &Step) {
@@ -111,7 +110,7 @@ impl History {
             Step::Collect => {
                 self.world.run(self.store.collect(i64::MAX, FOREVER)).unwrap().unwrap();
             }
-            Step::Restart => self.store = Store::new(self.world.ports(), self.settings.clone()),
+            Step::Restart => self.store = self.world.store(self.settings.clone()),
         }
     }
 
@@ -144,7 +143,7 @@ fn play(steps: &[Step], settings: Settings) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
     fn queries_see_the_same_before_and_after_every_stage(steps in steps()) {

@@ -3,18 +3,26 @@
 //! late, or the last thing before or after a crash; every task is delivered again until it succeeds.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use platform::{Deadline, Retry};
+use platform_sim::{Crashed, Fate, Random, ScriptedFaults};
 
 use super::model::{Given, ask, expected, scrape, settings};
-use super::world::{Fate, World};
+use super::world::World;
 use crate::keys::{DAY_MS, HOUR_MS};
 use crate::{Appended, Settings, Shard, Store, TsdbError};
 
 const START: i64 = 20_000 * DAY_MS;
 const FOREVER: Deadline = Deadline(i64::MAX);
-const FATES: [Fate; 6] =
-    [Fate::Refuse, Fate::LoseAck, Fate::Late(1), Fate::Late(30), Fate::CrashBefore, Fate::CrashAfter];
+const FATES: [Fate; 6] = [
+    Fate::Refuse,
+    Fate::LoseAck,
+    Fate::Late(Duration::from_millis(120)),
+    Fate::Late(Duration::from_secs(3 * 3_600)),
+    Fate::CrashBefore,
+    Fate::CrashAfter,
+];
 
 fn tight() -> Settings {
     Settings {
@@ -51,84 +59,85 @@ fn work() -> Vec<Given> {
     all
 }
 
-/// Delivers a task until it succeeds; each delivery finds a new process.
-fn deliver<T>(world: &World, mut attempt: impl FnMut(&Store) -> Option<Result<T, TsdbError>>) -> T {
+/// Delivers a task until it succeeds; each delivery finds a new process. Only its effects are counted.
+fn deliver<T, F>(world: &World, attempt: impl Fn(Store) -> F) -> T
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, TsdbError>> + Send + 'static,
+{
     for _ in 0..10 {
-        match attempt(&Store::new(world.ports(), tight())) {
-            Some(Ok(done)) => return done,
-            Some(Err(error)) => assert_ne!(error.retry(), Retry::Never, "{error}"),
-            None => {}
+        let task = world.sim.spawn("task", attempt(world.store(tight())));
+        match world.run(task).unwrap() {
+            Ok(Ok(done)) => return done,
+            Ok(Err(error)) => assert_ne!(error.retry(), Retry::Never, "{error}"),
+            Err(Crashed) => {}
         }
     }
     panic!("it never succeeds");
 }
 
-/// Does the work with faults at some effects; gives the number of effects that it took.
+/// Does the work with faults at some effects of tasks, counted from 0; gives the number of effects that it took.
 fn run(fates: &[(u64, Fate)]) -> u64 {
     let world = World::new(START);
-    world.state().fates.extend(fates.iter().copied());
+    let plan = ScriptedFaults::new().of_actor("task");
+    world.sim.set_faults(fates.iter().fold(plan, |plan, (effect, fate)| plan.at(*effect, *fate)));
     let all = work();
     for given in &all {
-        let now = world.state().now.max(given.tick);
-        world.state().now = now;
-        let shard = || Shard::scrape(given.shard);
-        let done = deliver(&world, |store| world.run(store.append(given.tick, shard(), &given.scrapes)).ok());
+        world.set_now(given.tick);
+        let done = deliver(&world, |store| {
+            let given = given.clone();
+            async move { store.append(given.tick, Shard::scrape(given.shard), &given.scrapes).await }
+        });
         assert!(matches!(done, Appended::Written(_) | Appended::AlreadyThere), "{done:?}");
     }
     let wanted = expected(&all, 600_000);
-    let audit = |world: &World, when: &str| {
-        let fresh = Store::new(world.ports(), tight());
-        let faults = std::mem::take(&mut world.state().fates);
-        let effects = world.state().effects;
-        assert_eq!(ask(world, &fresh, i64::MIN, i64::MAX), wanted, "{when}, {fates:?}\n{}", log(world));
-        world.state().effects = effects;
-        world.state().fates = faults;
+    let mut audits = 0;
+    let mut audit = |when: &str| {
+        let before = world.effects();
+        let found = ask(&world, &world.store(tight()), i64::MIN, i64::MAX);
+        assert_eq!(found, wanted, "{when}, {fates:?}\n{}", world.log());
+        audits += world.effects() - before;
     };
-    audit(&world, "appended");
+    audit("appended");
     for hours in [2, 1, 30] {
-        world.state().now += hours * HOUR_MS;
-        deliver(&world, |store| world.run(store.compact(i64::MAX, FOREVER)).ok());
-        audit(&world, "compacted");
-        deliver(&world, |store| world.run(store.collect(i64::MAX, FOREVER)).ok());
-        audit(&world, "collected");
+        world.wait(hours * HOUR_MS);
+        deliver(&world, |store| async move { store.compact(i64::MAX, FOREVER).await });
+        audit("compacted");
+        deliver(&world, |store| async move { store.collect(i64::MAX, FOREVER).await });
+        audit("collected");
     }
-    let effects = world.state().effects;
+    let effects = world.effects();
     heal(&world);
-    audit(&world, "healed");
-    effects
+    let healed = world.effects();
+    audit("healed");
+    effects - (audits - (world.effects() - healed))
 }
 
 /// Faults stop; everything late lands; then the compactor and the collector run, and nothing is left over.
 fn heal(world: &World) {
-    world.settle();
+    world.sim.heal();
+    world.sim.run_until_idle();
+    let store = world.store(tight());
     for _ in 0..2 {
-        world.state().now += 2 * DAY_MS;
-        let store = Store::new(world.ports(), tight());
+        world.wait(2 * DAY_MS);
         world.run(store.compact(i64::MAX, FOREVER)).unwrap().unwrap();
         world.run(store.collect(i64::MAX, FOREVER)).unwrap().unwrap();
     }
-    let store = Store::new(world.ports(), tight());
-    let committed = world.run(store.load()).unwrap().unwrap();
-    let manifest = &committed.manifest;
+    let manifest = world.manifest();
     let block_files = manifest
         .blocks
         .iter()
         .flat_map(|block| block.files.iter().map(|file| crate::block::object_key(&block.id, &file.name)));
-    let live: BTreeSet<String> = block_files.chain(committed.head.manifest.clone()).collect();
-    let found: BTreeSet<String> = world.state().objects.keys().cloned().collect();
-    assert_eq!(found, live, "no garbage\n{}", log(world));
-}
-
-fn log(world: &World) -> String {
-    world.state().log.join("\n")
+    let live: BTreeSet<String> = block_files.chain(world.head().1.manifest).collect();
+    let found: BTreeSet<String> = world.sim.object_keys().into_iter().collect();
+    assert_eq!(found, live, "no garbage\n{}", world.log());
 }
 
 #[test]
 fn any_single_fault_at_any_effect_loses_doubles_and_leaves_nothing() {
     let effects = run(&[]);
-    println!("{effects} effects");
     assert!(effects > 60, "{effects}");
-    for effect in 1..=effects {
+    for effect in 0..effects {
         for fate in FATES {
             run(&[(effect, fate)]);
         }
@@ -139,16 +148,11 @@ fn any_single_fault_at_any_effect_loses_doubles_and_leaves_nothing() {
 fn pairs_of_faults_lose_double_and_leave_nothing() {
     let effects = run(&[]);
     // All pairs are too many for every run of the tests: each effect with each fate, and another one near or far.
-    let mut random = 0x2545_f491_4f6c_dd1du64;
-    let mut draw = |bound: u64| {
-        random ^= random << 13;
-        random ^= random >> 7;
-        random ^= random << 17;
-        random % bound
-    };
-    for first in 1..=effects {
-        for fate in FATES {
-            let second = if draw(2) == 0 { first + 1 + draw(8) } else { 1 + draw(effects) };
+    let mut random = Random::new(1);
+    let mut draw = |bound: u64| random.below(bound);
+    for first in 0..effects {
+        for fate in [FATES[draw(6) as usize], FATES[draw(6) as usize]] {
+            let second = if draw(2) == 0 { first + 1 + draw(8) } else { draw(effects) };
             run(&[(first, fate), (second, FATES[draw(6) as usize])]);
         }
     }

@@ -5,11 +5,12 @@ use std::time::Duration;
 use model::Matcher;
 use model::value::is_stale_nan;
 use platform::{Deadline, Retry};
+use platform_sim::{Fate, ScriptedFaults};
 use storage::{LabelQuery, Limits, Queryable, ScrapeOutcome, SourceId, StorageError};
-use wire::{Head, Manifest};
+use wire::Head;
 
 use super::model::{Given, UNLIMITED, ask, everything, expected, give, labels, scrape, settings};
-use super::world::{Fate, World};
+use super::world::{World, head_key};
 use crate::keys::{DAY_MS, HOUR_MS};
 use crate::{Appended, Settings, Shard, Store, TsdbError};
 
@@ -18,7 +19,7 @@ const FOREVER: Deadline = Deadline(i64::MAX);
 
 fn set_up() -> (World, Store) {
     let world = World::new(START);
-    let store = Store::new(world.ports(), settings());
+    let store = world.store(settings());
     (world, store)
 }
 
@@ -35,25 +36,10 @@ fn collect(world: &World, store: &Store) -> crate::Collected {
     world.run(store.collect(i64::MAX, FOREVER)).unwrap().unwrap()
 }
 
-fn head(world: &World) -> (u64, Head) {
-    let state = world.state();
-    let (value, version, _) = &state.rows[&("head/default".to_owned(), "current".to_owned())];
-    (*version, wire::decode("head", value).unwrap())
-}
-
-fn manifest(world: &World) -> Manifest {
-    let key = head(world).1.manifest.unwrap();
-    wire::decode("manifest", &world.state().objects[&key].0).unwrap()
-}
-
-fn objects(world: &World, prefix: &str) -> usize {
-    world.state().objects.keys().filter(|key| key.starts_with(prefix)).count()
-}
-
 #[test]
 fn the_first_writer_of_a_segment_wins() {
     let (world, store) = set_up();
-    let other = Store::new(world.ports(), settings());
+    let other = world.store(settings());
     give(&world, &store, &given(START, 0, 1.0));
     let twin = given(START, 0, 2.0);
     let appended = world.run(other.append(START, Shard::scrape(0), &twin.scrapes)).unwrap().unwrap();
@@ -69,13 +55,11 @@ fn a_segment_that_is_too_late_is_missed_before_or_after_it_is_written() {
     let late = given(START - 60_001, 0, 1.0);
     let appended = world.run(store.append(late.tick, Shard::scrape(0), &late.scrapes)).unwrap().unwrap();
     assert_eq!(appended, Appended::TooLate);
-    assert!(world.state().rows.is_empty());
+    assert!(world.sim.rows().is_empty());
 
     // In time when it began; the store was slow to answer.
     let slow = given(START - 59_960, 1, 1.0);
-    for effect in 1..=2 {
-        world.state().fates.insert(effect, Fate::Refuse);
-    }
+    world.sim.set_faults(ScriptedFaults::new().at(0, Fate::Refuse).at(1, Fate::Refuse));
     let appended = world.run(store.append(slow.tick, Shard::scrape(1), &slow.scrapes)).unwrap().unwrap();
     assert_eq!(appended, Appended::TooLate);
 }
@@ -94,32 +78,41 @@ fn a_zombie_segment_below_the_watermark_is_inert() {
     let mut all = vec![];
     for tick in 0..8 {
         all.push(given(START + tick * 15_000, 0, tick as f64));
-        world.state().now = START + tick * 15_000;
+        world.set_now(START + tick * 15_000);
         give(&world, &store, all.last().unwrap());
     }
-    // A write from long ago lands after its window was compacted: copy a row to another shard of an old tick.
-    world.state().now = START + 900_000;
+    world.set_now(START + 420_000);
     compact(&world, &store);
-    assert!(head(&world).1.watermark > START + 8 * 15_000);
-    let zombie = {
-        let mut state = world.state();
-        let ((partition, sort), row) =
-            state.rows.iter().find(|((partition, _), _)| partition.starts_with("wal/")).unwrap();
-        let key = (partition.clone(), sort.replace("s00000", "s00009"));
-        let row = row.clone();
-        state.rows.insert(key.clone(), row);
-        key
-    };
+    let watermark = world.head().1.watermark;
+    assert_eq!(watermark, START + 300_000);
+    // Writes from long ago land after their windows were compacted: one from before the last scrape of its source, one
+    // from after it.
+    let elsewhere = World::new(START);
+    let mut zombies = vec![];
+    for tick in [START + 15_000, START + 8 * 15_000] {
+        elsewhere.set_now(tick);
+        let zombie = Given { tick, shard: 9, scrapes: vec![scrape(0, tick + 1, &[("ghost", 1.0)])] };
+        give(&elsewhere, &elsewhere.store(settings()), &zombie);
+    }
+    for key in elsewhere.keys("layout/") {
+        world.create(&key, elsewhere.read(&key));
+    }
+    for key in elsewhere.segment_rows() {
+        world.replace_row(&key, elsewhere.row(&key));
+        zombies.push(key);
+    }
+    let fresh = || world.store(settings());
     assert_eq!(ask(&world, &store, 0, i64::MAX), expected(&all, 600_000));
-    // Nor is it context for the next scrape of its source.
-    world.state().now = START + 915_000;
-    all.push(given(START + 915_000, 0, 99.0));
+    assert_eq!(ask(&world, &fresh(), 0, i64::MAX), expected(&all, 600_000));
+    // Nor are they context for the next scrape of their source, in a query or in a compaction.
+    let next = world.now();
+    all.push(Given { tick: next, shard: 0, scrapes: vec![scrape(0, next, &[("other", 1.0)])] });
     give(&world, &store, all.last().unwrap());
-    assert_eq!(ask(&world, &store, 0, i64::MAX), expected(&all, 600_000));
-    world.state().now = START + 2_000_000;
+    assert_eq!(ask(&world, &fresh(), 0, i64::MAX), expected(&all, 600_000));
+    world.set_now(START + 2_000_000);
     compact(&world, &store);
-    assert_eq!(ask(&world, &store, 0, i64::MAX), expected(&all, 600_000));
-    assert!(world.state().rows.contains_key(&zombie));
+    assert_eq!(ask(&world, &fresh(), 0, i64::MAX), expected(&all, 600_000));
+    assert!(zombies.len() == 2 && zombies.iter().all(|zombie| world.segment_rows().contains(zombie)));
 }
 
 #[test]
@@ -127,10 +120,10 @@ fn a_series_ends_exactly_once_across_the_watermark() {
     let (world, store) = set_up();
     let first = Given { tick: START, shard: 0, scrapes: vec![scrape(1, START, &[("a", 1.0), ("b", 2.0)])] };
     give(&world, &store, &first);
-    world.state().now = START + 420_000;
+    world.set_now(START + 420_000);
     compact(&world, &store);
-    assert_eq!(head(&world).1.watermark, START + 300_000);
-    assert_eq!(manifest(&world).context.len(), 1);
+    assert_eq!(world.head().1.watermark, START + 300_000);
+    assert_eq!(world.manifest().context.len(), 1);
     let second =
         Given { tick: START + 420_000, shard: 5, scrapes: vec![scrape(1, START + 420_000, &[("a", 3.0)])] };
     give(&world, &store, &second);
@@ -140,7 +133,7 @@ fn a_series_ends_exactly_once_across_the_watermark() {
         let markers: Vec<_> = found.iter().filter(|(_, bits)| is_stale_nan(f64::from_bits(**bits))).collect();
         assert_eq!(markers.len(), 1);
         assert_eq!(markers[0].0, &(labels("b"), START + 420_000));
-        world.state().now += 600_000;
+        world.wait(600_000);
         compact(&world, &store);
     }
 }
@@ -149,14 +142,14 @@ fn a_series_ends_exactly_once_across_the_watermark() {
 fn a_source_that_is_gone_ends_all_its_series() {
     let (world, store) = set_up();
     let alive = Given { tick: START, shard: 0, scrapes: vec![scrape(1, START, &[("a", 1.0), ("b", 2.0)])] };
-    world.state().now = START + 15_000;
+    world.set_now(START + 15_000);
     let gone = Given { tick: START + 15_000, shard: 3, scrapes: vec![scrape(1, START + 15_000, &[])] };
     let again =
         Given { tick: START + 30_000, shard: 0, scrapes: vec![scrape(1, START + 30_000, &[("a", 9.0)])] };
     for given in [&alive, &gone] {
         give(&world, &store, given);
     }
-    world.state().now = START + 30_000;
+    world.set_now(START + 30_000);
     give(&world, &store, &again);
     let found = ask(&world, &store, 0, i64::MAX);
     assert_eq!(found.len(), 5);
@@ -166,28 +159,28 @@ fn a_source_that_is_gone_ends_all_its_series() {
 #[test]
 fn an_empty_window_advances_the_watermark_without_a_block() {
     let (world, store) = set_up();
-    world.state().now = START + 1_000_000;
+    world.set_now(START + 1_000_000);
     let done = compact(&world, &store);
     assert!(done.complete);
     assert_eq!((done.segment_jobs, done.segments), (1, 0));
-    assert_eq!(head(&world).1.watermark, START + 600_000);
-    assert_eq!(objects(&world, "block/"), 0);
-    let before = objects(&world, "manifest/");
-    world.state().now += 300_000;
+    assert_eq!(world.head().1.watermark, START + 600_000);
+    assert_eq!(world.keys("block/").len(), 0);
+    let before = world.keys("manifest/").len();
+    world.wait(300_000);
     compact(&world, &store);
-    assert_eq!(head(&world).1.watermark, START + 900_000);
-    assert_eq!(objects(&world, "manifest/"), before, "nothing changed but the watermark");
+    assert_eq!(world.head().1.watermark, START + 900_000);
+    assert_eq!(world.keys("manifest/").len(), before, "nothing changed but the watermark");
 }
 
 #[test]
 fn an_old_tick_or_a_slow_clock_never_moves_the_watermark_too_far() {
     let (world, store) = set_up();
-    world.state().now = START + 10_000_000;
+    world.set_now(START + 10_000_000);
     world.run(store.compact(START + 1_000_000, FOREVER)).unwrap().unwrap();
-    assert_eq!(head(&world).1.watermark, START + 600_000);
-    world.state().now = START + 1_600_000;
-    world.run(store.compact(START + 10_000_000, FOREVER)).unwrap().unwrap();
-    assert_eq!(head(&world).1.watermark, START + 1_200_000);
+    assert_eq!(world.head().1.watermark, START + 600_000);
+    let slow = Store::new(world.sim.platform_skewed(-8_400_000), settings());
+    world.run(slow.compact(START + 10_000_000, FOREVER)).unwrap().unwrap();
+    assert_eq!(world.head().1.watermark, START + 1_200_000);
 }
 
 /// Two hours of segments, compacted every few minutes: one block of level 2 remains.
@@ -196,7 +189,7 @@ fn two_hours() -> (World, Store, Vec<Given>) {
     let mut all = vec![];
     for tick in 0..120 {
         let now = START + tick * 60_000;
-        world.state().now = now;
+        world.set_now(now);
         all.push(given(now, 0, tick as f64));
         give(&world, &store, all.last().unwrap());
         if tick % 7 == 0 {
@@ -209,98 +202,103 @@ fn two_hours() -> (World, Store, Vec<Given>) {
 #[test]
 fn blocks_grow_by_levels_and_what_they_replace_is_collected() {
     let (world, store, all) = two_hours();
-    world.state().now = START + 2 * HOUR_MS + 900_000;
+    world.set_now(START + 2 * HOUR_MS + 900_000);
     let done = compact(&world, &store);
     assert_eq!(done.merge_jobs, 1);
-    let levels: Vec<u32> = manifest(&world).blocks.iter().map(|block| block.level).collect();
+    let levels: Vec<u32> = world.manifest().blocks.iter().map(|block| block.level).collect();
     assert_eq!(levels, [2]);
-    assert!(objects(&world, "block/") > 10);
-    collect(&world, &store);
-    assert!(objects(&world, "block/") > 2, "queries may still read what was replaced");
-    world.state().now += HOUR_MS;
-    collect(&world, &store);
-    assert_eq!(objects(&world, "block/"), manifest(&world).blocks[0].files.len());
-    assert_eq!(objects(&world, "manifest/"), 1);
+    assert!(world.keys("block/").len() > 10);
+    // Young orphans are fair game here; what queries may still read is not.
+    let collector = world.store(Settings { orphan_age_ms: 0, ..settings() });
+    collect(&world, &collector);
+    assert!(world.keys("block/").len() > 10, "queries may still read what was replaced");
+    world.wait(settings().query_grace_ms);
+    collect(&world, &collector);
+    assert_eq!(world.keys("block/").len(), world.manifest().blocks[0].files.len());
+    assert_eq!(world.keys("manifest/").len(), 1);
     assert_eq!(ask(&world, &store, 0, i64::MAX), expected(&all, 600_000));
 }
 
 #[test]
 fn the_collector_deletes_nothing_where_its_fence_is_lost_or_unknown() {
     let (world, store, _) = two_hours();
-    world.state().now = START + 2 * HOUR_MS + 900_000;
+    world.set_now(START + 2 * HOUR_MS + 900_000);
     compact(&world, &store);
-    world.state().now += HOUR_MS;
-    let before = world.state().objects.len();
-    // Effects: list blocks, list manifests, head, (manifest is cached), fence.
-    let fence = world.state().effects + 4;
-    world.state().fates.insert(fence, Fate::Late(1_000));
+    world.wait(HOUR_MS);
+    let before = world.sim.object_keys().len();
+    // Effects: list blocks, list manifests, get the head (the manifest is cached), fence.
+    world.sim.set_faults(ScriptedFaults::new().at(3, Fate::Late(Duration::from_secs(100))));
     let outcome = world.run(store.collect(i64::MAX, FOREVER)).unwrap();
     assert_eq!(outcome.unwrap_err().retry(), Retry::Ambiguous);
-    assert!(
-        world.state().log[fence as usize - 1].contains("cas"),
-        "{}",
-        world.state().log[fence as usize - 1]
-    );
-    assert_eq!(world.state().objects.len(), before);
-    let (version, _) = head(&world);
-    world.settle();
-    assert_eq!(head(&world).0, version + 1, "the fence landed late");
+    assert_eq!(world.sim.object_keys().len(), before);
+    let (version, _) = world.head();
+    world.wait(100_000);
+    assert_eq!(world.head().0, version + 1, "the fence landed late");
     let done = collect(&world, &store);
     assert!(done.block_files > 0 && !done.fence_lost);
 }
 
 #[test]
 fn a_compactor_that_planned_before_the_fence_fails_to_commit() {
-    let (world, store, all) = two_hours();
-    let (slow, collector) = (
-        Store::new(world.ports(), settings()),
-        Store::new(world.ports(), Settings { orphan_age_ms: 0, ..settings() }),
-    );
-    world.state().now = START + 2 * HOUR_MS + 900_000;
-    // The compactor stops before each of its effects in turn, the collector runs, the compactor goes on.
-    for stop in 0..60 {
-        let mut polls = 0;
-        let slow_work = async { slow.compact(i64::MAX, FOREVER).await.map(|done| done.lost) };
-        let collect_work = async { collector.collect(i64::MAX, FOREVER).await.map(|_| 0) };
-        let outcomes = world.run_all(vec![Box::pin(slow_work), Box::pin(collect_work)], |_| {
-            polls += 1;
-            usize::from(polls > stop)
-        });
-        assert!(outcomes.into_iter().all(|outcome| outcome.unwrap().is_ok()));
-        assert_eq!(ask(&world, &store, 0, i64::MAX), expected(&all, 600_000), "stopped at {stop}");
-        // Undone, to try again.
-        world.state().now += 300_000;
+    let mut lost = 0;
+    for stop in (0..110).step_by(2) {
+        let (world, slow, all) = two_hours();
+        world.set_now(START + 2 * HOUR_MS + 900_000);
+        let collector = world.store(eager());
+        let first = async move { slow.compact(i64::MAX, FOREVER).await.unwrap().lost };
+        let second = async move { collector.collect(i64::MAX, FOREVER).await.unwrap() };
+        lost += world.interrupt(first, second, stop).0;
+        let fresh = world.store(settings());
+        assert_eq!(ask(&world, &fresh, 0, i64::MAX), expected(&all, 600_000), "stopped at {stop}");
     }
+    assert!(lost > 5, "{lost}");
+}
+
+#[test]
+fn a_fence_before_the_first_commit_does_not_make_anyone_look_since_1970() {
+    let (world, store) = set_up();
+    give(&world, &store, &given(START, 0, 1.0));
+    world.set_now(START + 600_000);
+    // A compactor that crashed left something behind.
+    let orphan = crate::block::object_key("default/01J9AD7000CGD2N57WQAF2Q8V0", "x");
+    world.create(&orphan, bytes::Bytes::new());
+    let collector = world.store(eager());
+    collect(&world, &collector);
+    assert_eq!(world.head(), (1, Head { v: 1, manifest: None, watermark: 0 }));
+    let before = world.effects();
+    ask(&world, &world.store(settings()), 0, i64::MAX);
+    assert!(world.effects() - before < 1_000);
+    compact(&world, &store);
+    assert_eq!(ask(&world, &store, 0, i64::MAX), expected(&[given(START, 0, 1.0)], 600_000));
+}
+
+/// Settings of a collector that spares nothing.
+fn eager() -> Settings {
+    Settings { orphan_age_ms: 0, query_grace_ms: 0, delete_consumed_rows: true, ..settings() }
 }
 
 #[test]
 fn twin_compactors_do_the_work_once() {
-    for seed in 0..40u64 {
+    for stop in (0..110).step_by(2) {
         let (world, store, all) = two_hours();
-        world.state().now = START + 2 * HOUR_MS + 900_000;
-        let twin = Store::new(world.ports(), settings());
-        let mut random = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        let works: Vec<std::pin::Pin<Box<dyn Future<Output = _> + Send>>> =
-            vec![Box::pin(store.compact(i64::MAX, FOREVER)), Box::pin(twin.compact(i64::MAX, FOREVER))];
-        let outcomes = world.run_all(works, |left| {
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            random as usize % left
-        });
-        let merges: u64 = outcomes.into_iter().map(|done| done.unwrap().unwrap().merge_jobs).sum();
-        assert_eq!(merges, 1);
-        assert_eq!(manifest(&world).blocks.len(), 1);
-        assert_eq!(ask(&world, &twin, 0, i64::MAX), expected(&all, 600_000), "seed {seed}");
+        world.set_now(START + 2 * HOUR_MS + 900_000);
+        let twin = world.store(settings());
+        let first = async move { store.compact(i64::MAX, FOREVER).await.unwrap().merge_jobs };
+        let second = async move { twin.compact(i64::MAX, FOREVER).await.unwrap().merge_jobs };
+        let merges = world.interrupt(first, second, stop);
+        assert_eq!(merges.0 + merges.1, 1);
+        assert_eq!(world.manifest().blocks.len(), 1);
+        let fresh = world.store(settings());
+        assert_eq!(ask(&world, &fresh, 0, i64::MAX), expected(&all, 600_000), "stopped at {stop}");
     }
 }
 
 #[test]
 fn late_samples_go_to_the_block_of_their_time() {
     let (world, store, mut all) = two_hours();
-    world.state().now = START + 2 * HOUR_MS + 900_000;
+    world.set_now(START + 2 * HOUR_MS + 900_000);
     compact(&world, &store);
-    let now = world.state().now;
+    let now = world.now();
     let mut late = scrape(7, now, &[("late", 5.0)]);
     late.samples[0].timestamp = Some(START + 60_000);
     let mut twice = scrape(8, now, &[("m0", -1.0)]);
@@ -309,14 +307,14 @@ fn late_samples_go_to_the_block_of_their_time() {
     give(&world, &store, all.last().unwrap());
     let wanted = expected(&all, 600_000);
     assert_eq!(ask(&world, &store, 0, i64::MAX), wanted);
-    world.state().now += 600_000;
+    world.wait(600_000);
     compact(&world, &store);
-    let levels: Vec<u32> = manifest(&world).blocks.iter().map(|block| block.level).collect();
+    let levels: Vec<u32> = world.manifest().blocks.iter().map(|block| block.level).collect();
     assert_eq!(levels, [2, 1], "it waits for company");
     assert_eq!(ask(&world, &store, 0, i64::MAX), wanted);
-    world.state().now += 2 * HOUR_MS;
+    world.wait(2 * HOUR_MS);
     compact(&world, &store);
-    let blocks = manifest(&world).blocks;
+    let blocks = world.manifest().blocks;
     assert_eq!(blocks.iter().map(|block| block.level).collect::<Vec<_>>(), [2]);
     assert_eq!(blocks[0].samples, 121, "one of the two was there before");
     assert_eq!(ask(&world, &store, 0, i64::MAX), wanted);
@@ -325,46 +323,35 @@ fn late_samples_go_to_the_block_of_their_time() {
 #[test]
 fn damaged_objects_and_rows_are_never_answered_from() {
     let (world, store, _) = two_hours();
-    world.state().now = START + 2 * HOUR_MS + 900_000;
+    world.set_now(START + 2 * HOUR_MS + 900_000);
     compact(&world, &store);
-    let tick = world.state().now;
+    let tick = world.now();
     give(&world, &store, &given(tick, 0, 1.0));
     let sound = ask(&world, &store, 0, i64::MAX);
     let refused = || {
-        let fresh = Store::new(world.ports(), settings());
+        let fresh = world.store(settings());
         let outcome = world.run(fresh.select(&[everything(0, i64::MAX)], UNLIMITED)).unwrap();
         matches!(outcome, Err(StorageError::Corrupt { .. }))
     };
-    let damaged = |good: &[u8], at: usize| {
+    let row_key = world.segment_rows().into_iter().next_back().unwrap();
+    let good = world.row(&row_key);
+    for at in 0..good.len() {
         let mut bad = good.to_vec();
         bad[at] ^= 0x55;
-        bytes::Bytes::from(bad)
-    };
-    let row_key = {
-        let state = world.state();
-        state.rows.keys().rfind(|key| key.0.starts_with("wal/")).unwrap().clone()
-    };
-    let good = world.state().rows[&row_key].clone();
-    for at in 0..good.0.len() {
-        world.state().rows.get_mut(&row_key).unwrap().0 = damaged(&good.0, at);
+        world.replace_row(&row_key, bad.into());
         assert!(refused(), "row, byte {at}");
     }
-    world.state().rows.insert(row_key, good);
-    let live: Vec<String> = {
-        let (_, head) = head(&world);
-        let day = crate::keys::Day::of(tick).to_string();
-        let state = world.state();
-        let layouts = state.objects.keys().filter(|key| key.starts_with(&format!("layout/default/{day}")));
-        layouts.cloned().chain(head.manifest).collect()
-    };
+    world.replace_row(&row_key, good);
+    let day = crate::keys::Day::of(tick).to_string();
+    let mut live = world.keys(&format!("layout/default/{day}"));
+    live.extend(world.head().1.manifest);
     assert_eq!(live.len(), 2);
     for key in live {
-        let good = world.state().objects[&key].clone();
-        for at in 0..good.0.len() {
-            world.state().objects.get_mut(&key).unwrap().0 = damaged(&good.0, at);
+        for at in 0..world.read(&key).len() {
+            world.sim.corrupt_object(&key, |body| body[at] ^= 0x55);
             assert!(refused(), "{key}, byte {at}");
+            world.sim.corrupt_object(&key, |body| body[at] ^= 0x55);
         }
-        world.state().objects.insert(key, good);
     }
     assert_eq!(ask(&world, &store, 0, i64::MAX), sound);
 }
@@ -373,17 +360,17 @@ fn damaged_objects_and_rows_are_never_answered_from() {
 fn a_halted_scope_stays_as_it_is() {
     let (world, store, all) = two_hours();
     // Somebody tampered with the manifest: one block claims a sample more than it has.
-    let mut bad = manifest(&world);
+    let mut bad = world.manifest();
     bad.blocks[1].samples += 1;
     let body = bytes::Bytes::from(wire::encode(&bad));
-    let (version, mut head) = head(&world);
+    let (version, mut head) = world.head();
     let key = crate::keys::Keys::new(settings().scope).manifest("01ARZ3NDEKTSV4RRFFQ69G5FAV", &body);
     head.manifest = Some(key.clone());
-    world.state().objects.insert(key, (body, 0));
-    let register = ("head/default".to_owned(), "current".to_owned());
-    world.state().rows.insert(register, (wire::encode(&head).into(), version, None));
-    world.state().now = START + 2 * HOUR_MS + 900_000;
-    let fresh = Store::new(world.ports(), settings());
+    world.create(&key, body);
+    let rows = world.platform().rows;
+    world.run(rows.compare_and_set(&head_key(), version, wire::encode(&head).into())).unwrap().unwrap();
+    world.set_now(START + 2 * HOUR_MS + 900_000);
+    let fresh = world.store(settings());
     let outcome = world.run(fresh.compact(i64::MAX, FOREVER)).unwrap();
     assert!(matches!(outcome, Err(TsdbError::Halt { invariant: "S7", .. })), "{outcome:?}");
     assert_eq!(ask(&world, &store, 0, i64::MAX), expected(&all, 600_000));
@@ -393,22 +380,22 @@ fn a_halted_scope_stays_as_it_is() {
 fn retention_drops_whole_blocks_by_age_and_by_size() {
     let (world, store, all) = two_hours();
     drop(store);
-    world.state().now = START + 2 * HOUR_MS + 900_000;
+    world.set_now(START + 2 * HOUR_MS + 900_000);
     let by_age = Settings { retention_ms: Some(90 * 60_000), ..settings() };
-    let store = Store::new(world.ports(), by_age.clone());
+    let store = world.store(by_age.clone());
     let done = compact(&world, &store);
     assert_eq!(done.drop_jobs, 1);
-    let oldest = world.state().now - by_age.retention_ms.unwrap();
-    assert!(manifest(&world).blocks.iter().all(|block| block.max_time > oldest));
+    let oldest = world.now() - by_age.retention_ms.unwrap();
+    assert!(world.manifest().blocks.iter().all(|block| block.max_time > oldest));
     let kept = ask(&world, &store, 0, i64::MAX);
     let whole = expected(&all, 600_000);
     assert!(kept.len() < whole.len() && kept.iter().all(|(key, bits)| whole.get(key) == Some(bits)));
     assert!(whole.keys().filter(|(_, at)| *at >= oldest).all(|key| kept.contains_key(key)));
 
     let by_size = Settings { retention_bytes: Some(1), ..settings() };
-    let store = Store::new(world.ports(), by_size);
+    let store = world.store(by_size);
     assert_eq!(compact(&world, &store).drop_jobs, 1);
-    assert!(manifest(&world).blocks.is_empty());
+    assert!(world.manifest().blocks.is_empty());
 }
 
 #[test]
@@ -416,55 +403,45 @@ fn consumed_rows_and_payloads_are_deleted_where_that_is_free_and_expire_elsewher
     for free in [true, false] {
         let world = World::new(START);
         let settings = Settings { delete_consumed_rows: free, inline_bytes_max: 0, ..settings() };
-        let store = Store::new(world.ports(), settings);
+        let store = world.store(settings);
         let mut all = vec![];
         for tick in 0..10 {
-            world.state().now = START + tick * 60_000;
+            world.set_now(START + tick * 60_000);
             all.push(given(START + tick * 60_000, 0, tick as f64));
             give(&world, &store, all.last().unwrap());
         }
-        let rows = |world: &World| world.state().rows.keys().filter(|key| key.0.starts_with("wal/")).count();
-        assert_eq!((rows(&world), objects(&world, "wal/"), objects(&world, "layout/")), (10, 10, 1));
-        world.state().now = START + 2 * HOUR_MS;
+        let rows = |world: &World| world.segment_rows().len();
+        assert_eq!((rows(&world), world.keys("wal/").len(), world.keys("layout/").len()), (10, 10, 1));
+        world.set_now(START + 2 * HOUR_MS);
         compact(&world, &store);
         collect(&world, &store);
-        assert_eq!((rows(&world), objects(&world, "wal/")), if free { (0, 0) } else { (10, 10) });
-        assert_eq!(objects(&world, "layout/"), 1, "its day is not over");
-        world.state().now = START + 9 * DAY_MS;
+        assert_eq!((rows(&world), world.keys("wal/").len()), if free { (0, 0) } else { (10, 10) });
+        assert_eq!(world.keys("layout/").len(), 1, "its day is not over");
+        world.set_now(START + 9 * DAY_MS);
         compact(&world, &store);
         collect(&world, &store);
-        assert_eq!((objects(&world, "wal/"), objects(&world, "layout/")), (0, 0));
+        assert_eq!((world.keys("wal/").len(), world.keys("layout/").len()), (0, 0));
         assert_eq!(ask(&world, &store, 0, i64::MAX), expected(&all, 600_000));
     }
 }
 
 #[test]
-fn a_reader_whose_block_was_collected_starts_over() {
-    let (world, store, all) = two_hours();
-    let reader = Store::new(world.ports(), settings());
-    let eager = Store::new(world.ports(), Settings { orphan_age_ms: 0, query_grace_ms: 0, ..settings() });
-    for stop in 0..40 {
-        world.state().now += 420_000;
-        let mut polls = 0;
-        let selects = [everything(0, i64::MAX)];
-        // A fresh reader, so that nothing is cached.
-        let reader = if stop % 2 == 0 { &reader } else { &Store::new(world.ports(), settings()) };
-        let read = async { reader.select(&selects, UNLIMITED).await.map(|mut sets| Some(sets.remove(0))) };
-        let change = async {
-            eager.compact(i64::MAX, FOREVER).await.unwrap();
-            eager.collect(i64::MAX, FOREVER).await.unwrap();
-            Ok(None)
+fn a_reader_sees_everything_whenever_a_compactor_and_a_collector_come_in_between() {
+    for stop in 0..60 {
+        let (world, warm, all) = two_hours();
+        ask(&world, &warm, 0, i64::MAX);
+        world.set_now(START + 2 * HOUR_MS + 900_000);
+        let reader = if stop % 2 == 0 { warm } else { world.store(settings()) };
+        let collector = world.store(eager());
+        let read =
+            async move { reader.select(&[everything(0, i64::MAX)], UNLIMITED).await.unwrap().remove(0) };
+        let change = async move {
+            collector.compact(i64::MAX, FOREVER).await.unwrap();
+            collector.collect(i64::MAX, FOREVER).await.unwrap();
         };
-        let works: Vec<std::pin::Pin<Box<dyn Future<Output = _> + Send>>> =
-            vec![Box::pin(read), Box::pin(change)];
-        let mut outcomes = world.run_all(works, |_| {
-            polls += 1;
-            usize::from(polls > stop)
-        });
-        let set = outcomes.remove(0).unwrap().unwrap().unwrap();
+        let (set, ()) = world.interrupt(read, change, stop / 2);
         assert_eq!(super::model::contents(&set), expected(&all, 600_000), "stopped at {stop}");
     }
-    drop(store);
 }
 
 #[test]
@@ -475,14 +452,13 @@ fn limits_are_enforced() {
     assert!(world.run(store.select(&all, limits(120))).unwrap().is_ok());
     let outcome = world.run(store.select(&all, limits(119))).unwrap();
     assert!(matches!(outcome, Err(StorageError::TooManySamples)), "{outcome:?}");
-    let past = Limits { samples_max: u64::MAX, deadline: world.state().now };
+    let past = Limits { samples_max: u64::MAX, deadline: world.now() };
     let outcome = world.run(store.select(&all, past)).unwrap();
     assert!(matches!(outcome, Err(StorageError::Timeout(_))), "{outcome:?}");
     // The store hangs (is throttled) until the deadline passes.
-    let effects = world.state().effects;
-    world.state().fates.extend((effects..effects + 3).map(|effect| (effect + 1, Fate::Refuse)));
-    let soon = Limits { samples_max: u64::MAX, deadline: world.state().now + 200 };
-    let fresh = Store::new(world.ports(), settings());
+    world.sim.set_faults(ScriptedFaults::new().at(0, Fate::Refuse).at(1, Fate::Refuse).at(2, Fate::Refuse));
+    let soon = Limits { samples_max: u64::MAX, deadline: world.now() + 200 };
+    let fresh = world.store(settings());
     let outcome = world.run(fresh.select(&all, soon)).unwrap();
     assert!(matches!(outcome, Err(StorageError::Timeout(_))), "{outcome:?}");
 }
@@ -492,7 +468,7 @@ fn labels_are_listed_and_limited_and_matched() {
     let (world, store) = set_up();
     let old = Given { tick: START, shard: 0, scrapes: vec![scrape(1, START, &[("a", 1.0), ("b", 2.0)])] };
     give(&world, &store, &old);
-    world.state().now = START + 600_000;
+    world.set_now(START + 600_000);
     compact(&world, &store);
     let new = Given {
         tick: START + 600_000,
@@ -516,18 +492,25 @@ fn labels_are_listed_and_limited_and_matched() {
 
 #[test]
 fn status_counts_blocks_and_the_head() {
+    let (world, store) = set_up();
+    assert_eq!(world.run(store.status()).unwrap().unwrap(), crate::Status::default());
+    give(&world, &store, &given(START, 0, 1.0));
+    world.wait(7_000);
+    assert_eq!(world.run(store.status()).unwrap().unwrap().lag_ms, 7_000);
+
     let (world, store, _) = two_hours();
-    let mut failed = scrape(1, world.state().now, &[("up", 0.0)]);
+    let mut failed = scrape(1, world.now(), &[("up", 0.0)]);
     failed.outcome = ScrapeOutcome {
         duration: Duration::from_millis(7),
         error: Some("server returned HTTP status 500".to_owned()),
     };
-    let tick = world.state().now;
+    let tick = world.now();
     give(&world, &store, &Given { tick, shard: 1, scrapes: vec![failed] });
     let status = world.run(store.status()).unwrap().unwrap();
     assert_eq!(status.block_samples + status.head_samples, 121);
     assert!(status.head_segments > 1 && status.block_bytes > 0 && status.blocks[&1] > 10);
     assert_eq!(status.min_time, Some(START));
+    assert_eq!(status.lag_ms, world.now() - world.head().1.watermark);
     let stats = world.run(store.head_stats(1)).unwrap().unwrap();
     assert_eq!((stats.num_series, stats.num_label_pairs), (2, 3));
     assert_eq!(stats.series_count_by_label_value_pair, [("job=test".to_owned(), 2)]);

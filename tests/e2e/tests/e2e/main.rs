@@ -1,6 +1,7 @@
 //! The whole product beside real peers. One binary: the tests share the machine and what they install.
 
 #![allow(clippy::disallowed_methods, reason = "these tests drive real processes in real time")]
+#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod alerting;
 mod bad_targets;

@@ -5,7 +5,7 @@ use crate::parser::ast::{BinaryOp, Cardinality, VectorMatching};
 use crate::parser::token::Keyword;
 use model::labels::quote;
 
-use crate::parser::quoting::quote_bytes;
+use model::labels::quote_bytes;
 
 const GROUPING: &str = "grouping opts";
 

@@ -1,11 +1,11 @@
 //! A block of real scrapes.
 
 use super::*;
-use crate::wal::tests::captures::{bodies, folder, samples};
+use crate::wal::tests::captures::{bodies, samples};
 
 /// Half an hour of every capture's scrapes as series with stale markers, as a compactor would make them.
 fn captured() -> Option<Vec<Series>> {
-    let folder = folder()?;
+    let folder = fixtures::captures()?;
     let mut columns: BTreeMap<Labels, (Vec<i64>, Vec<f64>)> = BTreeMap::new();
     for archive in ["capture-node", "capture-prom", "capture-vm", "capture-push"] {
         let mut present: Vec<Labels> = Vec::new();

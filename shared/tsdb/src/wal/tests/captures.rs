@@ -1,23 +1,9 @@
 //! The codec on real scrapes.
-#![allow(clippy::disallowed_methods, reason = "a test finds its data through the environment")]
 
 use std::io::Read;
 use std::path::PathBuf;
 
 use super::*;
-
-/// The captures' folder, or `None` where it is not there; on CI it must be.
-pub(crate) fn folder() -> Option<PathBuf> {
-    let fixtures = std::env::var("FOXFIRE_FIXTURES").map(|path| PathBuf::from(path).join("../data"));
-    let folder =
-        fixtures.unwrap_or_else(|_| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"));
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    assert!(std::env::var("CI").as_deref() != Ok("true"), "{} is missing", folder.display());
-    println!("skipped: {} is missing", folder.display());
-    None
-}
 
 /// The first `limit` bodies of a tar archive, with the timestamp in their names.
 pub(crate) fn bodies(archive: PathBuf, limit: usize) -> Vec<(i64, String)> {
@@ -64,7 +50,7 @@ pub(crate) fn samples(body: &str) -> Vec<ScrapeSample> {
 
 #[test]
 fn real_scrapes_take_about_a_byte_a_sample() {
-    let Some(folder) = folder() else { return };
+    let Some(folder) = fixtures::captures() else { return };
     for (archive, bytes_per_sample_max) in
         [("capture-node", 1.2), ("capture-prom", 1.4), ("capture-vm", 0.8), ("capture-push", 5.6)]
     {

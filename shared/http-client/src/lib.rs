@@ -1,4 +1,11 @@
-//! The `Authorization` header that an `http_config` asks for.
+//! What an `http_config` asks of a request: shared by everything that talks HTTP to the outside (scrapes, Alertmanagers,
+//! discovery endpoints).
+//!
+//! ```text
+//! config::HttpClientConfig, secrets through platform::Files ──► the value of the `Authorization` header
+//! ```
+//!
+//! Secrets are read when they are needed, so a changed file takes effect at once; no error text holds one.
 
 use config::{HttpClientConfig, SecretSource};
 use platform::Files;
@@ -10,10 +17,7 @@ const SECRET_BYTES_MAX: u64 = 1 << 20;
 ///
 /// # Errors
 /// Where a secret cannot be read; the text does not have it.
-pub(crate) async fn authorization(
-    http: &HttpClientConfig,
-    files: &dyn Files,
-) -> Result<Option<String>, String> {
+pub async fn authorization(http: &HttpClientConfig, files: &dyn Files) -> Result<Option<String>, String> {
     if let Some(basic) = &http.basic_auth {
         let password = secret(&basic.password, files)
             .await
