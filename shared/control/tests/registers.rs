@@ -1,4 +1,5 @@
 //! The registers over a simulated platform: what is replaced goes, what is in force stays, what is lost comes back.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
 
 use std::time::Duration;
 
