@@ -11,7 +11,7 @@ use bytes::Bytes;
 use platform::{Cas, Platform, RowKey, unique_id};
 use wire::Pointer;
 
-use crate::{ControlError, configuration, targets};
+use crate::{ControlError, configuration, group_state, targets};
 
 /// What has been replaced for so long is deleted, ms: no task that names it can still be in time.
 const KEPT_MS: i64 = 3_600_000;
@@ -37,13 +37,13 @@ pub(crate) async fn store_content(
     Ok(key)
 }
 
-/// Deletes the configurations and target snapshots that were replaced an hour ago or longer; how many. For the
-/// collector alone, which may delete.
+/// Deletes the configurations and target snapshots that were replaced an hour ago or longer, and the states of rule
+/// groups that have been replaced; how many. For the collector alone, which may delete.
 ///
 /// # Errors
 /// [`ControlError`]; another call goes on where this one stopped.
 pub async fn collect(platform: &Platform) -> Result<u64, ControlError> {
-    let mut deleted = 0;
+    let mut deleted = group_state::collect(platform).await?;
     for (kind, register) in
         [(configuration::KIND, configuration::register()), (targets::KIND, targets::register())]
     {
@@ -79,7 +79,8 @@ async fn collect_kind(platform: &Platform, kind: &str, register: &RowKey) -> Res
     Ok(doomed.len() as u64)
 }
 
-async fn list(platform: &Platform, prefix: &str) -> Result<Vec<String>, ControlError> {
+/// Every key below a prefix, in order.
+pub(crate) async fn list(platform: &Platform, prefix: &str) -> Result<Vec<String>, ControlError> {
     let mut keys: Vec<String> = Vec::new();
     loop {
         let page = platform.objects.list(prefix, keys.last().map(String::as_str), PAGE).await?;
@@ -92,7 +93,7 @@ async fn list(platform: &Platform, prefix: &str) -> Result<Vec<String>, ControlE
 }
 
 /// When the object of this name was stored, ms since the epoch. A name of another form is from no known time.
-fn stored_at(key: &str) -> Option<i64> {
+pub(crate) fn stored_at(key: &str) -> Option<i64> {
     const DIGITS: &str = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
     let (_, name) = key.split_once('/')?;
     let (id, _) = name.split_once('-').filter(|(id, _)| id.len() == ULID_LEN)?;

@@ -1,4 +1,5 @@
 //! The registers over a simulated platform: what is replaced goes, what is in force stays, what is lost comes back.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
 
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
@@ -7,7 +8,7 @@ use std::time::Duration;
 use control::{ConfigCache, current_targets, plan_window, publish_config, publish_targets, window_plan};
 use platform::Platform;
 use platform_sim::{Fate, ScriptedFaults, World};
-use wire::{ConfigBundle, ScrapePool, TargetSnapshot};
+use wire::{ConfigBundle, RuleGroupState, RuleState, ScrapePool, TargetSnapshot};
 
 fn bundle(text: &str) -> ConfigBundle {
     ConfigBundle { v: 1, path: "p.yml".to_owned(), prometheus_yml: text.to_owned(), rule_files: Vec::new() }
@@ -123,4 +124,40 @@ fn a_snapshot_that_was_lost_is_found_anew() {
         .done();
     assert_eq!(found.pools[0].name, "a");
     assert_eq!(world.counters().names_reused, 0);
+}
+
+#[test]
+fn a_state_too_large_for_a_row_is_stored_beside_it_and_collected_once_replaced() {
+    let world = World::new(1);
+    let state = |rules: usize| RuleGroupState {
+        v: 1,
+        last_tick: rules as i64,
+        rules: vec![RuleState { rule: "0".repeat(100), ..RuleState::default() }; rules],
+        ..RuleGroupState::default()
+    };
+    for (rules, objects) in [(1, 0), (10_000, 1), (10_001, 2), (2, 2)] {
+        let (platform, next) = (world.platform(), state(rules));
+        world
+            .run(async move {
+                let base = control::group_state(&platform, "f", "g").await.unwrap();
+                assert!(control::store_group_state(&platform, "f", "g", &base, &next).await.unwrap());
+                assert_eq!(control::group_state(&platform, "f", "g").await.unwrap().state, next);
+            })
+            .done();
+        assert_eq!(world.object_keys().len(), objects);
+    }
+    let platform = world.platform();
+    let large = state(10_002);
+    world
+        .run(async move {
+            let base = control::group_state(&platform, "f", "g").await.unwrap();
+            control::store_group_state(&platform, "f", "g", &base, &large).await.unwrap();
+        })
+        .done();
+    assert_eq!(collect(&world), 0);
+    world.run_for(Duration::from_secs(30 * 60));
+    assert_eq!(collect(&world), 2);
+    let platform = world.platform();
+    let kept = world.run(async move { control::group_state(&platform, "f", "g").await }).done().unwrap();
+    assert_eq!(kept.state, state(10_002));
 }
