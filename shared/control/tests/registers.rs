@@ -1,8 +1,6 @@
 //! The registers over a simulated platform: what is replaced goes, what is in force stays, what is lost comes back.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
 
-#![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
-
 use std::time::Duration;
 
 use control::{ConfigCache, current_targets, plan_window, publish_config, publish_targets, window_plan};
