@@ -31,6 +31,7 @@ pub(crate) fn main(flags: &ServeFlags) -> ExitCode {
         complain(format_args!("foxfire: {error}"));
         return ExitCode::FAILURE;
     }
+    std::panic::set_hook(Box::new(|panicked| tracing::error!("{panicked}")));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
