@@ -89,12 +89,20 @@ impl Http {
 
     /// Queries compute for long: they run beside the threads that serve sockets, at most so many at once.
     async fn call_api(&self, request: api::Request) -> api::Response {
+        let is_query = request.uri().path().starts_with("/api/v1/query");
+        let waiting_since = self.api.clock.monotonic_ns();
         let Ok(_permit) = Arc::clone(&self.queries).acquire_owned().await else {
             return plain(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n");
         };
+        let began = self.api.clock.monotonic_ns();
         let api = self.api.clone();
         let runtime = tokio::runtime::Handle::current();
         let answered = tokio::task::spawn_blocking(move || runtime.block_on(api.route(request))).await;
+        if is_query {
+            let seconds = |from: u64, to: u64| to.saturating_sub(from) as f64 / 1e9;
+            self.metrics.query("queue_time", seconds(waiting_since, began));
+            self.metrics.query("inner_eval", seconds(began, self.api.clock.monotonic_ns()));
+        }
         answered.unwrap_or_else(|error| {
             tracing::error!(%error, "a request failed unexpectedly");
             plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")

@@ -10,11 +10,13 @@
 //! counted (rule P12). Too late is also what comes when the next scrape of the same targets is due: after a pause,
 //! targets are not scraped in a burst. The ends of sources that are gone are never too late.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use control::{ConfigCache, ControlError};
 use platform::{Deadline, Handler, Platform, Retry};
+use storage::{Scrape, SourceId};
 use telemetry::{Metrics, ScrapeTotals};
 use tsdb::{Appended, Shard, Store, TsdbError};
 use wire::ScrapeTask;
@@ -26,6 +28,8 @@ pub struct Scraper {
     store: Arc<Store>,
     metrics: Arc<Metrics>,
     scraper: scrape::Scraper,
+    /// When each source was last scraped by this process, ms: only to tell the intervals.
+    last: Mutex<BTreeMap<SourceId, i64>>,
 }
 
 impl std::fmt::Debug for Scraper {
@@ -54,7 +58,14 @@ impl Scraper {
         store: Arc<Store>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { platform, configs, store, metrics, scraper: scrape::Scraper::default() }
+        Self {
+            platform,
+            configs,
+            store,
+            metrics,
+            scraper: scrape::Scraper::default(),
+            last: Mutex::default(),
+        }
     }
 }
 
@@ -74,6 +85,24 @@ impl Scraper {
             pools.iter().flat_map(|pool| &pool.active).map(|target| target.source.as_str()).collect();
         task.gone.retain(|source| !active.contains(source.as_str()));
         Ok(())
+    }
+
+    /// Tells how far apart the scrapes of each target were.
+    fn observe_intervals(&self, task: &ScrapeTask, scrapes: &[Scrape]) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let intervals: BTreeMap<&str, u64> =
+            task.targets.iter().map(|target| (target.source.as_str(), target.interval_ms)).collect();
+        for scrape in scrapes {
+            let Some(interval_ms) = intervals.get(scrape.source.to_string().as_str()) else {
+                last.remove(&scrape.source);
+                continue;
+            };
+            if let Some(before) = last.insert(scrape.source, scrape.timestamp) {
+                let interval = model::duration::format(Duration::from_millis(*interval_ms));
+                let seconds = scrape.timestamp.saturating_sub(before) as f64 / 1000.0;
+                self.metrics.scrape_interval(&interval, seconds);
+            }
+        }
     }
 
     fn count(&self) {
@@ -113,6 +142,7 @@ impl Handler for Scraper {
         let configs = &loaded.config.scrape_configs;
         let scrapes = self.scraper.scrape_batch(&task, configs, (&self.platform).into(), deadline).await;
         self.count();
+        self.observe_intervals(&task, &scrapes);
         let (tick, shard) = segment_name(&task, self.platform.clock.now_ms());
         match self.store.append(tick, shard, &scrapes).await {
             Ok(Appended::Written(summary)) => self.metrics.segment_written(summary.bytes, summary.samples),

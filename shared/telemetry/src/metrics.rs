@@ -93,11 +93,6 @@ impl Metrics {
         self.query.duration_histogram.with_label_values(&[slice]).observe(seconds);
     }
 
-    /// A query has read so many samples.
-    pub fn query_samples(&self, samples: u64) {
-        self.query.samples.inc_by(samples);
-    }
-
     /// A rule group was evaluated. `group` is `<file>;<name>`, as in Prometheus.
     pub fn rules_evaluated(&self, group: &str, rules: usize, failed: usize, seconds: f64) {
         self.rules.evaluations.with_label_values(&[group]).inc_by(rules as u64);

@@ -25,10 +25,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("control", &["config", "platform", "promql", "rules", "wire"]),
     ("api", &["config", "model", "platform", "promql", "storage", "wire"]),
     ("discovery-function", &["control", "discovery", "platform", "telemetry", "wire"]),
-    (
-        "scraper-function",
-        &["config", "control", "platform", "scrape", "storage", "telemetry", "tsdb", "wire"],
-    ),
+    ("scraper-function", &["control", "model", "platform", "scrape", "storage", "telemetry", "tsdb", "wire"]),
     ("compactor-function", &["control", "platform", "telemetry", "tsdb", "wire"]),
     (
         "query-function",

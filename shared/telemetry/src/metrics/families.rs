@@ -100,7 +100,6 @@ impl ApiFamilies {
 pub(super) struct QueryFamilies {
     pub(super) duration: SummaryVec,
     pub(super) duration_histogram: HistogramVec,
-    pub(super) samples: IntCounter,
 }
 
 impl QueryFamilies {
@@ -121,11 +120,6 @@ impl QueryFamilies {
                 "The duration of various parts of PromQL query execution.",
                 &["slice"],
                 &QUERY_BUCKETS,
-            )?,
-            samples: counter(
-                registry,
-                "prometheus_engine_query_samples_total",
-                "The total number of samples loaded by all queries (full window per step for range-vector).",
             )?,
         })
     }
