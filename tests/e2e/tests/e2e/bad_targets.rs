@@ -25,14 +25,18 @@ fn a_bad_target_costs_only_its_own_samples_and_says_why() {
         if up == 6 { Ok(()) } else { Err(format!("{up} targets")) }
     });
     // Some more intervals, so that bad neighbours have their chance to do harm.
-    std::thread::sleep(Duration::from_secs(12));
+    std::thread::sleep(Duration::from_secs(18));
 
     let bad = foxfire.query("up{job=\"bad\"} == 0", None);
     assert_eq!(bad.len(), 5, "{bad:?}");
     // A batch becomes visible with its slowest target, so look at what is two time-outs old.
     let settled = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64() - 4.0;
-    let good_scrapes = foxfire.query("sum_over_time(up{job=\"good\"}[6s])", Some(settled));
-    assert_eq!(good_scrapes[0]["value"][1], "2", "the good target has lost scrapes: {good_scrapes:?}");
+    let up = foxfire.query("up{job=\"good\"}[12s]", Some(settled));
+    let values: Vec<&str> =
+        up[0]["values"].as_array().unwrap().iter().filter_map(|point| point[1].as_str()).collect();
+    // Four intervals; instants that waver by milliseconds may put one scrape outside.
+    assert!(values.len() >= 3, "the good target has lost scrapes: {up:?}");
+    assert!(values.iter().all(|value| *value == "1"), "the good target has failed: {up:?}");
     let foreign = foxfire.query("count({job=\"bad\", __name__!~\"up|scrape_.*\"})", None);
     assert!(foreign.is_empty(), "a failed scrape must leave no samples: {foreign:?}");
 
