@@ -85,7 +85,12 @@ impl Raw {
             "job_name" => job.job_name = decoder.string(value, "string")?,
             "honor_labels" => job.honor_labels = decoder.bool(value)?,
             "honor_timestamps" => job.honor_timestamps = decoder.bool(value)?,
-            "track_timestamps_staleness" => job.track_timestamps_staleness = decoder.bool(value)?,
+            "track_timestamps_staleness" => {
+                job.track_timestamps_staleness = decoder.bool(value)?;
+                if job.track_timestamps_staleness {
+                    decoder.warn(value, "field track_timestamps_staleness has no effect in foxfire yet");
+                }
+            }
             "params" => job.params = params(decoder, value)?,
             "scrape_interval" => job.scrape_interval = decoder.duration(value)?,
             "scrape_timeout" => job.scrape_timeout = decoder.duration(value)?,
@@ -245,6 +250,7 @@ impl Naming {
 }
 
 const PROTO: &str = "PrometheusProto";
+const OPEN_METRICS: &str = "OpenMetricsText";
 
 /// `scrape_protocols` as written.
 pub(super) struct Protocols(Vec<String>);
@@ -256,12 +262,12 @@ impl Protocols {
             return Ok(None);
         }
         let names = decoder.strings(id, "[]config.ScrapeProtocol")?;
-        if names.iter().any(|name| name == PROTO) {
-            if names.len() == 1 {
-                decoder.refuse(id, "scrape protocol PrometheusProto");
-            } else {
-                decoder.warn(id, "scrape protocol PrometheusProto is not asked for by foxfire yet");
-            }
+        if names.len() == 1 && names.iter().any(|name| name == PROTO) {
+            decoder.refuse(id, "scrape protocol PrometheusProto");
+            return Ok(Some(Self(names)));
+        }
+        for name in names.iter().filter(|name| *name == PROTO || name.starts_with(OPEN_METRICS)) {
+            decoder.warn(id, &format!("scrape protocol {name} is not asked for by foxfire yet"));
         }
         Ok(Some(Self(names)))
     }

@@ -170,9 +170,18 @@ fn everything_that_is_supported_is_read() {
         [
             "line 10: scrape protocol PrometheusProto is not asked for by foxfire yet",
             "line 11: field gogc has no effect in foxfire",
+            "line 22: field track_timestamps_staleness has no effect in foxfire yet",
             "Empty environment variable \"NONE\" in external_labels",
         ]
     );
+}
+
+#[test]
+fn protocols_that_are_not_asked_for_are_named() {
+    let text =
+        "scrape_configs:\n- job_name: a\n  scrape_protocols: [OpenMetricsText1.0.0, PrometheusText0.0.4]\n";
+    let warnings = load_text(text).unwrap().warnings;
+    assert_eq!(warnings, ["line 3: scrape protocol OpenMetricsText1.0.0 is not asked for by foxfire yet"]);
 }
 
 #[test]
