@@ -55,15 +55,17 @@ pub(crate) fn wire(
         features: flags.promql_features(),
         ..EngineOptions::default()
     };
+    let hostname = hostname();
+    let external_url = flags.external_url(&hostname);
     let deployment = QueryDeployment::new(
         platform.clone(),
         Arc::clone(&configs),
         Arc::clone(&store),
-        query_settings(flags, platform, reloader),
+        query_settings(flags, platform, reloader, hostname, external_url.clone()),
     );
     let ruler_settings = RulerSettings {
         engine,
-        external_url: flags.external_url(&hostname()),
+        external_url,
         resend_delay: flags.resend_delay,
         query_timeout: flags.query_timeout,
     };
@@ -118,18 +120,20 @@ fn millis(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn query_settings(flags: &ServeFlags, platform: &Platform, reloader: &Arc<Reloader>) -> QuerySettings {
+fn query_settings(
+    flags: &ServeFlags,
+    platform: &Platform,
+    reloader: &Arc<Reloader>,
+    hostname: String,
+    external_url: String,
+) -> QuerySettings {
     let reloader = Arc::clone(reloader);
     let start_time = platform.clock.now_ms();
     let storage_retention = model::duration::format(flags.retention);
     let cwd = std::env::current_dir().map_or_else(|_| String::new(), |path| path.display().to_string());
-    let hostname = hostname();
     QuerySettings {
         flags: flags.as_pairs(),
-        global_url: api::GlobalUrlOptions {
-            listen_port: Some(flags.listen_address.port()),
-            external_url: flags.external_url(&hostname),
-        },
+        global_url: api::GlobalUrlOptions { listen_port: Some(flags.listen_address.port()), external_url },
         build_info: api::BuildInfo { version: env!("CARGO_PKG_VERSION").to_owned(), revision: String::new() },
         runtime_info: Arc::new(move || api::RuntimeInfo {
             start_time,

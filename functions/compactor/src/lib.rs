@@ -90,9 +90,6 @@ impl Handler for Compactor {
                 "write block"
             );
         }
-        if done.segment_jobs + done.merge_jobs + done.drop_jobs > 0 {
-            self.metrics.blocks_loaded(self.store.blocks().await?.len());
-        }
         Ok(())
     }
 

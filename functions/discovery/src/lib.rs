@@ -69,7 +69,7 @@ impl Discovery {
     /// [`DiscoveryError`].
     pub async fn skip(&self, from: i64, until: i64) -> Result<u64, DiscoveryError> {
         let register = control::current_targets(&self.platform).await?;
-        let missed = register.snapshot.map_or(0, |snapshot| scrapes_due(&snapshot, from, until));
+        let missed = register.snapshot.map_or(0, |snapshot| discovery::scrapes_due(&snapshot, from, until));
         self.metrics.missed("scraper", usize::try_from(missed).unwrap_or(usize::MAX));
         Ok(missed)
     }
@@ -150,50 +150,6 @@ impl Handler for Discovery {
         match error {
             DiscoveryError::Control(error) => error.retry(),
             DiscoveryError::Queue(error) => error.retry(),
-        }
-    }
-}
-
-/// How many scrapes are due in `from <= t < until`, ms.
-fn scrapes_due(snapshot: &TargetSnapshot, from: i64, until: i64) -> u64 {
-    let due = |target: &wire::ScrapeTarget| {
-        let interval = i64::try_from(target.interval_ms).unwrap_or(i64::MAX).max(1);
-        let offset = i64::try_from(target.offset_ms).unwrap_or(0);
-        let first = from.saturating_add(offset.saturating_sub(from).rem_euclid(interval));
-        let span = until.saturating_sub(first);
-        if span <= 0 { 0 } else { ((span - 1) / interval + 1).unsigned_abs() }
-    };
-    snapshot.pools.iter().flat_map(|pool| &pool.active).map(due).sum()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scrapes_are_counted_as_they_would_be_planned() {
-        let target = |interval_ms, offset_ms| wire::ScrapeTarget {
-            source: format!("{interval_ms:08x}{offset_ms:08x}"),
-            pool: "p".to_owned(),
-            url: String::new(),
-            labels: wire::WireLabels::default(),
-            discovered: wire::WireLabels::default(),
-            interval_ms,
-            timeout_ms: 1_000,
-            offset_ms,
-            forced_error: None,
-        };
-        let active = vec![target(1_000, 0), target(1_000, 999), target(7_000, 13), target(60_000, 59_999)];
-        let pool = wire::ScrapePool { name: "p".to_owned(), active, dropped: Vec::new(), errors: Vec::new() };
-        let snapshot = TargetSnapshot { v: 1, config: "c".to_owned(), pools: vec![pool] };
-        for (from, until) in
-            [(0, 1), (0, 60_000), (999, 1_000), (13, 14), (14, 7_013), (5, 5), (123_456, 654_321)]
-        {
-            let planned: usize = discovery::schedule(&snapshot, from, until, &PackSettings::default())
-                .iter()
-                .map(|slot| slot.task.targets.len())
-                .sum();
-            assert_eq!(scrapes_due(&snapshot, from, until), planned as u64, "{from}..{until}");
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!            publish_config                    current_config / config_at
-//! operator ──────────────────► config/<hash> ◄──────────────────────────── every function
-//!                              targets/<hash> ◄─ publish_targets ── discovery;   current_targets ── query
+//! operator ──────────────────► config/<name> ◄──────────────────────────── every function
+//!                              targets/<name> ◄─ publish_targets ── discovery;   current_targets ── query
 //!                              plans/<window> ◄─ plan_window ────── discovery
 //!                              alerts/<group> ◄─ store_group_state ── ruler;     group_state ── ruler, query
 //! ```

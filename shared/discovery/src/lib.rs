@@ -24,4 +24,4 @@ mod url;
 pub use alertmanager::{Alertmanagers, alertmanagers, discover_alertmanagers};
 pub use discover::{Discovered, DiscoveredPool, LastGood, discover};
 pub use pool::{build_targets, gone, offset_seed, snapshot};
-pub use schedule::{PackSettings, Slot, schedule};
+pub use schedule::{PackSettings, Slot, schedule, scrapes_due};

@@ -84,6 +84,17 @@ pub fn schedule(snapshot: &TargetSnapshot, from: i64, until: i64, settings: &Pac
     slots(batches, &snapshot.config)
 }
 
+/// How many scrapes [`schedule`] plans for the window: for telling what was missed where nothing was planned.
+#[must_use]
+pub fn scrapes_due(snapshot: &TargetSnapshot, from: i64, until: i64) -> u64 {
+    let due = |target: &ScrapeTarget| {
+        let interval = interval_ms(target);
+        let span = until.saturating_sub(from.saturating_add(wait_ms(target, from)));
+        if span <= 0 { 0 } else { ((span - 1) / interval + 1).unsigned_abs() }
+    };
+    snapshot.pools.iter().flat_map(|pool| &pool.active).map(due).sum()
+}
+
 /// A target, and what it adds to a batch.
 struct Weighed {
     target: ScrapeTarget,
@@ -101,7 +112,7 @@ struct Due<'t> {
 impl Weighed {
     fn new(target: &ScrapeTarget, settings: &PackSettings) -> Self {
         let target = ScrapeTarget { discovered: WireLabels::default(), ..target.clone() };
-        let interval_ms = i64::try_from(target.interval_ms).unwrap_or(i64::MAX).max(1);
+        let interval_ms = interval_ms(&target);
         let series = settings.series.get(&target.source).copied().unwrap_or(settings.series_assumed);
         // One byte for the comma between targets.
         let load = Load { targets: 1, series, bytes: wire::encode(&target).len() + 1 };
@@ -111,11 +122,21 @@ impl Weighed {
     /// The instants `≡ offset (mod interval)` in `from <= t < until`.
     fn instants(&self, from: i64, until: i64) -> impl Iterator<Item = i64> + use<> {
         let interval = self.interval_ms;
-        let offset = i64::try_from(self.target.offset_ms).unwrap_or(0);
-        let wait = offset.saturating_sub(from).rem_euclid(interval);
-        std::iter::successors(from.checked_add(wait), move |at| at.checked_add(interval))
-            .take_while(move |at| *at < until)
+        std::iter::successors(from.checked_add(wait_ms(&self.target, from)), move |at| {
+            at.checked_add(interval)
+        })
+        .take_while(move |at| *at < until)
     }
+}
+
+fn interval_ms(target: &ScrapeTarget) -> i64 {
+    i64::try_from(target.interval_ms).unwrap_or(i64::MAX).max(1)
+}
+
+/// From `from` to the target's first instant at or after it, ms.
+fn wait_ms(target: &ScrapeTarget, from: i64) -> i64 {
+    let offset = i64::try_from(target.offset_ms).unwrap_or(0);
+    offset.saturating_sub(from).rem_euclid(interval_ms(target))
 }
 
 /// A cell's scrapes in as few batches as the limits allow, in order.

@@ -84,6 +84,22 @@ fn a_window_of_nothing_has_no_slot() {
     assert_eq!(schedule(&snapshot, -9_995, -9_994, &PackSettings::default()).len(), 1);
 }
 
+#[test]
+fn scrapes_are_counted_as_they_would_be_planned() {
+    let specs = [(1_000, 0), (1_000, 999), (7_000, 13), (60_000, 59_999)];
+    let targets = specs.into_iter().enumerate().map(|(n, (interval, offset))| target(n, interval, offset));
+    let snapshot = snapshot(targets.collect());
+    for (from, until) in
+        [(0, 1), (0, 60_000), (999, 1_000), (13, 14), (14, 7_013), (5, 5), (123_456, 654_321)]
+    {
+        let planned: usize = schedule(&snapshot, from, until, &PackSettings::default())
+            .iter()
+            .map(|slot| slot.task.targets.len())
+            .sum();
+        assert_eq!(scrapes_due(&snapshot, from, until), planned as u64, "{from}..{until}");
+    }
+}
+
 fn some_targets() -> impl Strategy<Value = Vec<ScrapeTarget>> {
     let interval = prop_oneof![Just(1_000u64), Just(5_000), Just(15_000), Just(60_000), 1u64..40_000];
     proptest::collection::vec((interval, 0u64..100_000), 0..40).prop_map(|targets| {
