@@ -191,11 +191,7 @@ fn series(labels: &[(&str, &str)], last: f64) -> Series {
     if let Some(value) = values.last_mut() {
         *value = last;
     }
-    Series {
-        labels: Labels::from_pairs(labels.iter().copied()),
-        timestamps: timestamps.into(),
-        values: values.into(),
-    }
+    Series::floats(Labels::from_pairs(labels.iter().copied()), timestamps.into(), values.into())
 }
 
 fn ask(request: http::request::Builder, body: &str) -> Response {

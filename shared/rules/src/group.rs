@@ -121,7 +121,13 @@ pub fn end_group(previous: &RuleGroupState, at_ms: TimestampMs) -> Vec<Scrape> {
 fn ended<'a>(rules: impl Iterator<Item = &'a RuleState>, at_ms: TimestampMs) -> impl Iterator<Item = Scrape> {
     rules.filter(|state| state.last_written != 0).filter_map(move |state| {
         let source = SourceId(u64::from_str_radix(&state.rule, 16).ok()?);
-        Some(Scrape { source, timestamp: at_ms, outcome: ScrapeOutcome::default(), samples: Vec::new() })
+        Some(Scrape {
+            source,
+            timestamp: at_ms,
+            outcome: ScrapeOutcome::default(),
+            samples: Vec::new(),
+            ..Scrape::default()
+        })
     })
 }
 
@@ -226,6 +232,7 @@ impl Evaluation<'_> {
             timestamp: self.instant.at_ms,
             outcome: ScrapeOutcome { duration, error: error.clone() },
             samples: kept.iter().map(sample).collect(),
+            ..Scrape::default()
         });
         self.overlay.add(kept, ended);
         error

@@ -107,11 +107,9 @@ impl<'a> Overlay<'a> {
                         insert(series, self.at_ms, value);
                     }
                 }
-                Err(_) => new.push(Series {
-                    labels: labels.clone(),
-                    timestamps: Arc::from([self.at_ms]),
-                    values: Arc::from([value]),
-                }),
+                Err(_) => {
+                    new.push(Series::floats(labels.clone(), Arc::from([self.at_ms]), Arc::from([value])))
+                }
             }
         }
         if !new.is_empty() {

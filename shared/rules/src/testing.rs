@@ -122,7 +122,7 @@ impl Queryable for MemoryStore {
                     .unzip();
                 if matches_all(&select.matchers, labels) && !timestamps.is_empty() {
                     let labels = labels.clone();
-                    set.push(Series { labels, timestamps: timestamps.into(), values: values.into() });
+                    set.push(Series::floats(labels, timestamps.into(), values.into()));
                 }
             }
             set.sort_by(|a, b| a.labels.cmp(&b.labels));

@@ -85,7 +85,7 @@ async fn sleep_until(clock: &dyn Clock, instant: TimestampMs) {
 }
 
 fn end_of(source: SourceId, timestamp: TimestampMs) -> Scrape {
-    Scrape { source, timestamp, outcome: ScrapeOutcome::default(), samples: Vec::new() }
+    Scrape { source, timestamp, outcome: ScrapeOutcome::default(), samples: Vec::new(), ..Scrape::default() }
 }
 
 fn parse_source(source: &str) -> Option<SourceId> {

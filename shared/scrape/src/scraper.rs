@@ -122,7 +122,13 @@ impl Scraper {
         };
         add_report(&mut samples, &labels, error.is_none(), duration, counts);
         add(&self.counters.samples, samples.len() as u64);
-        Scrape { source: job.source, timestamp, outcome: ScrapeOutcome { duration, error }, samples }
+        Scrape {
+            source: job.source,
+            timestamp,
+            outcome: ScrapeOutcome { duration, error },
+            samples,
+            ..Scrape::default()
+        }
     }
 
     async fn fetch<'a>(

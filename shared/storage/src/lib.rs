@@ -15,6 +15,7 @@ mod queryable;
 mod scrape;
 
 pub use queryable::{
-    LabelQuery, Limits, Queryable, Select, SelectHints, Series, SeriesSet, StorageError, StorageFuture,
+    ExemplarQueryable, HistogramColumn, LabelQuery, Limits, MetadataQueryable, Queryable, Select,
+    SelectHints, Series, SeriesExemplars, SeriesSet, StorageError, StorageFuture,
 };
-pub use scrape::{Scrape, ScrapeOutcome, ScrapeSample, SourceId};
+pub use scrape::{Coverage, Scrape, ScrapeExemplar, ScrapeHistogram, ScrapeOutcome, ScrapeSample, SourceId};

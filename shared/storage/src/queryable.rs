@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use model::{Labels, Matcher, TimestampMs};
+use model::{Exemplar, FloatHistogram, Labels, Matcher, Metadata, TimestampMs};
 
 /// A boxed future, so that stores can be used as objects: one virtual call per network round trip costs nothing.
 pub type StorageFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, StorageError>> + Send + 'a>>;
@@ -38,7 +38,7 @@ pub struct SelectHints {
 }
 
 /// One series and its samples in order of time, columnar. `timestamps` and `values` are equally long; timestamps
-/// strictly increase. Stale markers are samples with [`model::value::STALE_NAN_BITS`].
+/// strictly increase, and no instant is in both `timestamps` and `histograms`. Stale markers are samples with [`model::value::STALE_NAN_BITS`].
 #[derive(Clone, Debug)]
 pub struct Series {
     /// Its identity.
@@ -47,6 +47,40 @@ pub struct Series {
     pub timestamps: Arc<[TimestampMs]>,
     /// The values at those instants.
     pub values: Arc<[f64]>,
+    /// The samples that are native histograms; most series have none.
+    pub histograms: HistogramColumn,
+}
+
+/// The native histograms of a series in order of time; both are equally long, timestamps strictly increase.
+#[derive(Clone, Debug, Default)]
+pub struct HistogramColumn {
+    /// Milliseconds since the epoch.
+    pub timestamps: Arc<[TimestampMs]>,
+    /// The histograms at those instants.
+    pub values: Arc<[Arc<FloatHistogram>]>,
+}
+
+impl Series {
+    /// A series of floats alone.
+    #[must_use]
+    pub fn floats(labels: Labels, timestamps: Arc<[TimestampMs]>, values: Arc<[f64]>) -> Self {
+        Self { labels, timestamps, values, histograms: HistogramColumn::default() }
+    }
+
+    /// Number of samples, of either kind.
+    #[must_use]
+    pub fn sample_count(&self) -> usize {
+        self.timestamps.len() + self.histograms.timestamps.len()
+    }
+}
+
+/// The exemplars of one series, in order of time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeriesExemplars {
+    /// The series.
+    pub labels: Labels,
+    /// Its exemplars.
+    pub exemplars: Vec<Exemplar>,
 }
 
 /// The series that one [`Select`] gave, sorted by labels, each label set once, none without samples.
@@ -99,6 +133,31 @@ pub trait Queryable: Send + Sync {
     /// # Errors
     /// [`StorageError`].
     fn label_values<'a>(&'a self, name: &'a str, query: &'a LabelQuery) -> StorageFuture<'a, Vec<String>>;
+}
+
+/// A store of exemplars.
+pub trait ExemplarQueryable: Send + Sync {
+    /// The exemplars with `min_time <= t <= max_time` of the series that satisfy all matchers of any one set, sorted by
+    /// labels; at most `limit` exemplars, the latest of each series first to be kept.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn exemplars<'a>(
+        &'a self,
+        matcher_sets: &'a [Vec<Matcher>],
+        min_time: TimestampMs,
+        max_time: TimestampMs,
+        limit: usize,
+    ) -> StorageFuture<'a, Vec<SeriesExemplars>>;
+}
+
+/// A store that knows what metric families mean.
+pub trait MetadataQueryable: Send + Sync {
+    /// What sources have said of the family `metric` (of all families without one), sorted, each answer once.
+    ///
+    /// # Errors
+    /// [`StorageError`].
+    fn metadata<'a>(&'a self, metric: Option<&'a str>) -> StorageFuture<'a, Vec<Metadata>>;
 }
 
 /// Why a store could not answer.

@@ -2,46 +2,18 @@
 
 use std::borrow::Cow;
 
-/// The type that a `# TYPE` line gives a metric family.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum MetricType {
-    /// `untyped`, or no type at all.
-    #[default]
-    Unknown,
-    /// `counter`
-    Counter,
-    /// `gauge`
-    Gauge,
-    /// `histogram`
-    Histogram,
-    /// `summary`
-    Summary,
-}
+pub use model::metadata::MetricType;
 
-impl MetricType {
-    /// The type that `word` names in the text format.
-    #[must_use]
-    pub fn from_word(word: &[u8]) -> Option<Self> {
-        match word {
-            b"counter" => Some(Self::Counter),
-            b"gauge" => Some(Self::Gauge),
-            b"histogram" => Some(Self::Histogram),
-            b"summary" => Some(Self::Summary),
-            b"untyped" => Some(Self::Unknown),
-            _ => None,
-        }
-    }
-
-    /// The type's name in Prometheus's metadata API.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Counter => "counter",
-            Self::Gauge => "gauge",
-            Self::Histogram => "histogram",
-            Self::Summary => "summary",
-        }
+/// The type that `word` names in the text format.
+#[must_use]
+pub(crate) fn metric_type(word: &[u8]) -> Option<MetricType> {
+    match word {
+        b"counter" => Some(MetricType::Counter),
+        b"gauge" => Some(MetricType::Gauge),
+        b"histogram" => Some(MetricType::Histogram),
+        b"summary" => Some(MetricType::Summary),
+        b"untyped" => Some(MetricType::Unknown),
+        _ => None,
     }
 }
 
@@ -120,7 +92,7 @@ impl Series<'_> {
     pub fn label_kind(&self) -> MetricType {
         match self.kind {
             MetricType::Histogram | MetricType::Summary => self.kind,
-            MetricType::Unknown | MetricType::Counter | MetricType::Gauge => MetricType::Unknown,
+            _ => MetricType::Unknown,
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use memchr::{memchr, memchr2};
 
-use crate::event::{Event, MetricType, Series};
+use crate::event::{Event, MetricType, Series, metric_type};
 use crate::lexer::{is_blank, is_label_start, is_metric_start};
 use crate::number;
 
@@ -36,7 +36,7 @@ fn parse_meta(body: &[u8], at: usize) -> Option<(Event<'_>, usize)> {
     }
     let event = match keyword {
         b"# HELP " => Event::Help { metric, text: std::str::from_utf8(text).ok()? },
-        b"# TYPE " => Event::Type { metric, kind: MetricType::from_word(text)? },
+        b"# TYPE " => Event::Type { metric, kind: metric_type(text)? },
         _ => return None,
     };
     Some((event, end + 1))

@@ -49,7 +49,7 @@ impl<'a> Series<'a> {
         let is_number = match self.kind {
             MetricType::Histogram => name == BUCKET_LABEL,
             MetricType::Summary => name == QUANTILE_LABEL,
-            MetricType::Unknown | MetricType::Counter | MetricType::Gauge => false,
+            _ => false,
         };
         if !is_number {
             return value;

@@ -1,7 +1,7 @@
 //! One line, token by token: `promparse.go` of Prometheus. Slow, and the judge of what is valid.
 
 use crate::error::{ParseError, quote_bytes};
-use crate::event::{Event, MetricType, Series};
+use crate::event::{Event, MetricType, Series, metric_type};
 use crate::lexer::{Lexer, Token};
 use crate::number;
 
@@ -61,7 +61,7 @@ impl<'a> Line<'_, 'a> {
     fn metric_type(&mut self) -> Result<Event<'a>, ParseError> {
         let metric = self.meta_name(Token::Type)?;
         let word = self.meta_text();
-        let Some(kind) = MetricType::from_word(word) else {
+        let Some(kind) = metric_type(word) else {
             return Err(ParseError::new(format!("invalid metric type {}", quote_bytes(word))));
         };
         self.linebreak("linebreak expected after metadata")?;

@@ -30,7 +30,7 @@ pub(crate) fn merge_series(
     }
     let labels = parts.pop()?.labels;
     let timestamps = samples.iter().map(|(timestamp, _)| *timestamp).collect();
-    Some(Series { labels, timestamps, values: samples.iter().map(|(_, value)| *value).collect() })
+    Some(Series::floats(labels, timestamps, samples.iter().map(|(_, value)| *value).collect()))
 }
 
 #[cfg(test)]
@@ -43,11 +43,11 @@ mod tests {
     use super::*;
 
     fn series(samples: &BTreeMap<i64, f64>) -> Series {
-        Series {
-            labels: Labels::from_pairs([("__name__", "x")]),
-            timestamps: samples.keys().copied().collect(),
-            values: samples.values().copied().collect(),
-        }
+        Series::floats(
+            Labels::from_pairs([("__name__", "x")]),
+            samples.keys().copied().collect(),
+            samples.values().copied().collect(),
+        )
     }
 
     proptest! {

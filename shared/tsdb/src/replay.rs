@@ -122,7 +122,7 @@ impl<F: Fn(&Labels) -> bool> Replay<F> {
                 samples.dedup_by_key(|(timestamp, _)| *timestamp);
             }
             let values = samples.iter().map(|(_, value)| *value).collect();
-            found.push(Series { labels, timestamps: instants.share(&samples), values });
+            found.push(Series::floats(labels, instants.share(&samples), values));
         }
         found
     }

@@ -46,7 +46,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that compose or test: they may import any of ours.
-const COMPOSERS: &[&str] = &["foxfire", "tidy", "conformance", "e2e", "fixtures"];
+const COMPOSERS: &[&str] = &["foxfire", "tidy", "conformance", "e2e", "fixtures", "sim", "storage-bench"];
 
 /// External crates that only the named crates may use.
 const CONFINED: &[(&str, &[&str])] = &[
@@ -55,7 +55,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("tokio", &["foxfire", "platform-local", "conformance"]),
     ("hyper", &["platform-local"]),
     ("redb", &["platform-local"]),
-    ("parquet", &["tsdb"]),
+    ("parquet", &["tsdb", "storage-bench"]),
     ("saphyr", &["config"]),
     ("tracing-subscriber", &["telemetry"]),
     ("aws-", &["platform-aws"]),
@@ -113,6 +113,7 @@ fn every_crate_takes_the_workspace_lints_and_is_named_after_its_folder() {
         let folder = folder.to_string_lossy().replace('\\', "/");
         let expected = match folder.split_once('/') {
             Some(("functions", function)) => format!("{function}-function"),
+            Some(("benches", bench)) => format!("{bench}-bench"),
             Some((_, last)) => last.to_owned(),
             None => "foxfire".to_owned(),
         };

@@ -74,11 +74,11 @@ fn times_at_the_edge_of_what_can_be_written_do_not_overflow() {
         ] {
             let options = EngineOptions { samples_max: 10_000, ..options() };
             let Ok(plan) = Plan::new(query, time, &options) else { continue };
-            let series = storage::Series {
-                labels: model::Labels::from_pairs([("__name__", "x")]),
-                timestamps: std::sync::Arc::from([i64::MIN, -1, 0, 1, i64::MAX]),
-                values: std::sync::Arc::from([1.0, 2.0, 3.0, 4.0, 5.0]),
-            };
+            let series = storage::Series::floats(
+                model::Labels::from_pairs([("__name__", "x")]),
+                std::sync::Arc::from([i64::MIN, -1, 0, 1, i64::MAX]),
+                std::sync::Arc::from([1.0, 2.0, 3.0, 4.0, 5.0]),
+            );
             let sets = plan.selects().iter().map(|_| vec![series.clone()]).collect();
             // Whatever it gives, it must end.
             let _ = plan.evaluate(sets, &crate::Never);

@@ -73,7 +73,7 @@ impl Store {
                 .unzip();
             if !timestamps.is_empty() {
                 let (timestamps, values) = (Arc::from(timestamps), Arc::from(values));
-                set.push(storage::Series { labels: labels.clone(), timestamps, values });
+                set.push(storage::Series::floats(labels.clone(), timestamps, values));
             }
         }
         set

@@ -472,7 +472,7 @@ impl Piece {
             Times::Common(timestamps) => timestamps,
             Times::Owned(timestamps) => timestamps.into(),
         };
-        Series { labels: self.labels, timestamps, values: self.values.into() }
+        Series::floats(self.labels, timestamps, self.values.into())
     }
 }
 

@@ -136,5 +136,5 @@ fn series(
 ) -> Series {
     let timestamps: Arc<[i64]> = timestamps.into_iter().collect();
     let values = (0..timestamps.len()).map(value).collect();
-    Series { labels: Labels::from_pairs(labels.iter().copied()), timestamps, values }
+    Series::floats(Labels::from_pairs(labels.iter().copied()), timestamps, values)
 }

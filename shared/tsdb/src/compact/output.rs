@@ -37,11 +37,11 @@ pub(super) fn split(series: &[Series]) -> Result<Vec<WrittenBlock>, TsdbError> {
                 writer.push(series)?;
             } else {
                 let values = series.values.get(start..start + len).unwrap_or_default();
-                writer.push(&Series {
-                    labels: series.labels.clone(),
-                    timestamps: rest.get(..len).unwrap_or_default().into(),
-                    values: values.into(),
-                })?;
+                writer.push(&Series::floats(
+                    series.labels.clone(),
+                    rest.get(..len).unwrap_or_default().into(),
+                    values.into(),
+                ))?;
             }
             rest = rest.get(len..).unwrap_or_default();
         }

@@ -27,6 +27,7 @@ fn scrapes() -> impl Strategy<Value = Scrape> {
                 timestamp,
             })
             .collect(),
+        ..Scrape::default()
     })
 }
 
@@ -117,6 +118,7 @@ fn series_with_the_same_instants_share_them() {
         samples: ["a", "b"]
             .map(|name| ScrapeSample { labels: labels(name), value: 1.0, timestamp: None })
             .to_vec(),
+        ..Scrape::default()
     };
     let given = [Given { tick: 1, shard: 0, scrapes: vec![scrape(1), scrape(2)] }];
     let mut replay = Replay::new(rules(0, 10), |_| true);
@@ -134,6 +136,7 @@ fn more_samples_than_allowed_are_too_many() {
         samples: ["a", "b"]
             .map(|name| ScrapeSample { labels: labels(name), value: 1.0, timestamp: None })
             .to_vec(),
+        ..Scrape::default()
     };
     let segments = segments(&[Given { tick: 1, shard: 0, scrapes: vec![scrape] }], true);
     for (samples_max, fits) in [(2, true), (1, false)] {

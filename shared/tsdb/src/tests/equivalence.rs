@@ -63,6 +63,7 @@ fn scrape_of(source: usize, now: i64, present: u8, explicit: u8) -> Scrape {
         timestamp: now + source as i64 * 7,
         outcome: ScrapeOutcome::default(),
         samples: series.collect(),
+        ..Scrape::default()
     }
 }
 

@@ -39,6 +39,7 @@ pub(crate) fn scrape(source: u64, timestamp: i64, samples: &[(&str, f64)]) -> Sc
         timestamp,
         outcome: ScrapeOutcome::default(),
         samples: samples.collect(),
+        ..Scrape::default()
     }
 }
 

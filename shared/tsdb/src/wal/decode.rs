@@ -82,6 +82,7 @@ impl DecodedScrape {
             timestamp: self.timestamp,
             outcome: self.outcome.clone(),
             samples: samples.collect(),
+            ..Scrape::default()
         }
     }
 }

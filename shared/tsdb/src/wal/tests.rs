@@ -46,7 +46,13 @@ fn sample(name: &str, value: f64) -> ScrapeSample {
 }
 
 fn scrape(source: u64, timestamp: i64, samples: Vec<ScrapeSample>) -> Scrape {
-    Scrape { source: SourceId(source), timestamp, outcome: ScrapeOutcome::default(), samples }
+    Scrape {
+        source: SourceId(source),
+        timestamp,
+        outcome: ScrapeOutcome::default(),
+        samples,
+        ..Scrape::default()
+    }
 }
 
 fn small_segment() -> (Vec<Scrape>, EncodedSegment) {
@@ -102,7 +108,7 @@ prop_compose! {
         error in prop::option::of(".{0,20}"),
     ) -> Scrape {
         let outcome = ScrapeOutcome { duration: Duration::from_nanos(nanos), error };
-        Scrape { source: SourceId(source), timestamp, outcome, samples }
+        Scrape { source: SourceId(source), timestamp, outcome, samples, ..Scrape::default() }
     }
 }
 

@@ -37,11 +37,11 @@ fn evaluate(query: &str, samples: &Samples, start: i64, end: i64, step: i64) -> 
     let options = EngineOptions { features, ..EngineOptions::default() };
     let plan = Plan::new(query, QueryTime::Range { start, end, step }, &options).expect(query);
     let (timestamps, values): (Vec<i64>, Vec<f64>) = samples.0.iter().copied().unzip();
-    let series = storage::Series {
-        labels: model::Labels::from_pairs([("__name__", "x")]),
-        timestamps: Arc::from(timestamps),
-        values: Arc::from(values),
-    };
+    let series = storage::Series::floats(
+        model::Labels::from_pairs([("__name__", "x")]),
+        Arc::from(timestamps),
+        Arc::from(values),
+    );
     let result = plan.evaluate(vec![vec![series]], &Never).expect(query);
     let QueryValue::Matrix(mut matrix) = result.value else { panic!("no matrix") };
     assert!(matrix.len() <= 1);
@@ -173,11 +173,7 @@ proptest! {
         let options = EngineOptions { lookback_delta_ms: lookback, ..EngineOptions::default() };
         let plan = Plan::new("x", QueryTime::Range { start, end, step }, &options).expect("x");
         let (timestamps, values): (Vec<i64>, Vec<f64>) = samples.0.iter().copied().unzip();
-        let series = storage::Series {
-            labels: model::Labels::from_pairs([("__name__", "x")]),
-            timestamps: Arc::from(timestamps),
-            values: Arc::from(values),
-        };
+        let series = storage::Series::floats(model::Labels::from_pairs([("__name__", "x")]), Arc::from(timestamps), Arc::from(values));
         let QueryValue::Matrix(mut matrix) = plan.evaluate(vec![vec![series]], &Never).expect("x").value else {
             panic!("no matrix")
         };

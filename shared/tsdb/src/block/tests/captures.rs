@@ -28,11 +28,9 @@ fn captured() -> Option<Vec<Series>> {
             }
         }
     }
-    let series = columns.into_iter().map(|(labels, (timestamps, values))| Series {
-        labels,
-        timestamps: timestamps.into(),
-        values: values.into(),
-    });
+    let series = columns
+        .into_iter()
+        .map(|(labels, (timestamps, values))| Series::floats(labels, timestamps.into(), values.into()));
     let mut series: Vec<Series> = series.collect();
     series.sort_by(|a, b| compare(&a.labels, &b.labels));
     Some(series)

@@ -58,7 +58,7 @@ prop_compose! {
             labels.set(name, value);
         }
         labels.set("__name__", metric);
-        Series { labels: labels.build(), timestamps: timestamps.into(), values: values.into() }
+        Series::floats(labels.build(), timestamps.into(), values.into())
     }
 }
 
@@ -99,7 +99,7 @@ fn naive(series: &Series, min: i64, max: i64) -> Option<Series> {
     let (timestamps, values): (Vec<i64>, Vec<f64>) =
         samples.filter(|(t, _)| (min..=max).contains(*t)).map(|(t, v)| (*t, *v)).unzip();
     let labels = series.labels.clone();
-    (!timestamps.is_empty()).then(|| Series { labels, timestamps: timestamps.into(), values: values.into() })
+    (!timestamps.is_empty()).then(|| Series::floats(labels, timestamps.into(), values.into()))
 }
 
 fn set_hash(series: &[Series]) -> u128 {
@@ -217,7 +217,7 @@ fn one_series_of_many_takes_three_small_reads() {
                 ("job", "node".to_owned()),
             ]);
             let values = (0..480u64).map(|n| ((n * 31 + metric) * (n % 7 + 1)) as f64).collect();
-            all.push(Series { labels, timestamps: Arc::clone(&timestamps), values });
+            all.push(Series::floats(labels, Arc::clone(&timestamps), values));
         }
     }
     let block = write(&all, BlockOptions::default());

@@ -1,0 +1,250 @@
+//! Native histograms as values. Source: `model/histogram/float_histogram.go` of Prometheus.
+//!
+//! Counts are `f64`, as PromQL sees them; the integer histograms of expositions are converted on their way in, which is
+//! exact below 2^53 observations.
+
+use crate::value::is_stale_nan;
+
+/// Schema of histograms with custom bucket boundaries.
+pub const CUSTOM_BUCKETS_SCHEMA: i32 = -53;
+/// Smallest and largest schema of exponential buckets; a bucket's width factor is `2^(2^-schema)`.
+pub const EXPONENTIAL_SCHEMAS: std::ops::RangeInclusive<i32> = -4..=8;
+/// Most buckets of one histogram that is accepted from outside, both signs together.
+pub const BUCKETS_MAX: usize = 1 << 16;
+
+/// A run of consecutive buckets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Span {
+    /// Of the first span: the index of its first bucket. Of others: the gap to the end of the span before, not negative.
+    pub offset: i32,
+    /// Number of buckets.
+    pub length: u32,
+}
+
+/// What is known of a counter reset between a histogram and the one before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum CounterResetHint {
+    /// Whether there was a reset has to be found out.
+    #[default]
+    Unknown,
+    /// There was one.
+    CounterReset,
+    /// There was none.
+    NotCounterReset,
+    /// It is a gauge histogram: it cannot reset.
+    Gauge,
+}
+
+/// A native histogram with `f64` counts.
+#[derive(Clone, Debug, Default)]
+pub struct FloatHistogram {
+    /// See [`CounterResetHint`].
+    pub counter_reset_hint: CounterResetHint,
+    /// -4 to 8, or [`CUSTOM_BUCKETS_SCHEMA`].
+    pub schema: i32,
+    /// Half width of the zero bucket.
+    pub zero_threshold: f64,
+    /// Observations in the zero bucket.
+    pub zero_count: f64,
+    /// All observations.
+    pub count: f64,
+    /// Sum of observations; the stale marker's bits where the histogram is one.
+    pub sum: f64,
+    /// Which positive buckets (with custom buckets: which buckets) there are.
+    pub positive_spans: Vec<Span>,
+    /// Which negative buckets there are.
+    pub negative_spans: Vec<Span>,
+    /// Observations per positive bucket, absolute.
+    pub positive_buckets: Vec<f64>,
+    /// Observations per negative bucket, absolute.
+    pub negative_buckets: Vec<f64>,
+    /// Upper bounds of custom buckets, ascending, without +Inf.
+    pub custom_values: Vec<f64>,
+}
+
+/// Why a histogram is not one. The texts are Prometheus's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HistogramError {
+    /// The schema is neither exponential nor that of custom buckets.
+    #[error(
+        "histogram has an invalid schema, which must be between -4 and 8 for exponential buckets, or -53 for custom buckets, got schema {0}"
+    )]
+    Schema(i32),
+    /// A span other than the first of its list has a negative offset.
+    #[error("histogram has a span whose offset is negative: span number {number} with offset {offset}")]
+    NegativeOffset {
+        /// Counted from 1.
+        number: usize,
+        /// The offset.
+        offset: i32,
+    },
+    /// Spans and buckets do not fit each other.
+    #[error(
+        "histogram spans specify different number of buckets than provided: spans need {spans} buckets, have {buckets} buckets"
+    )]
+    SpansMismatch {
+        /// Buckets that the spans speak of.
+        spans: u64,
+        /// Buckets that there are.
+        buckets: usize,
+    },
+    /// A bucket has a negative count.
+    #[error(
+        "histogram has a bucket whose observation count is negative: bucket number {number} has observation count of {count}"
+    )]
+    NegativeBucket {
+        /// Counted from 1.
+        number: usize,
+        /// The count as Go prints it.
+        count: String,
+    },
+    /// Custom bounds are not ascending or not finite.
+    #[error("histogram custom bounds must be in strictly increasing order")]
+    CustomBounds,
+    /// More buckets than [`BUCKETS_MAX`].
+    #[error("histogram has too many buckets: {0}")]
+    TooManyBuckets(usize),
+}
+
+impl FloatHistogram {
+    /// The stale marker as a histogram.
+    #[must_use]
+    pub fn stale() -> Self {
+        Self { sum: crate::value::stale_nan(), ..Self::default() }
+    }
+
+    /// Whether it is a stale marker.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        is_stale_nan(self.sum)
+    }
+
+    /// Whether it has custom buckets.
+    #[must_use]
+    pub fn uses_custom_buckets(&self) -> bool {
+        self.schema == CUSTOM_BUCKETS_SCHEMA
+    }
+
+    /// Whether all fields of both are the same, floats by their bits.
+    #[must_use]
+    pub fn bit_eq(&self, other: &Self) -> bool {
+        let floats = |a: &[f64], b: &[f64]| {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
+        };
+        let scalars = |h: &Self| [h.zero_threshold, h.zero_count, h.count, h.sum].map(f64::to_bits);
+        self.counter_reset_hint == other.counter_reset_hint
+            && self.schema == other.schema
+            && scalars(self) == scalars(other)
+            && self.has_structure_of(other)
+            && floats(&self.positive_buckets, &other.positive_buckets)
+            && floats(&self.negative_buckets, &other.negative_buckets)
+    }
+
+    /// Whether both have the same spans and custom bounds, so that their buckets correspond one to one.
+    #[must_use]
+    pub fn has_structure_of(&self, other: &Self) -> bool {
+        self.positive_spans == other.positive_spans
+            && self.negative_spans == other.negative_spans
+            && self.custom_values.len() == other.custom_values.len()
+            && self.custom_values.iter().zip(&other.custom_values).all(|(a, b)| a.to_bits() == b.to_bits())
+    }
+
+    /// Whether schema, spans, buckets and custom bounds fit together, and no count is negative.
+    ///
+    /// # Errors
+    /// [`HistogramError`].
+    pub fn validate(&self) -> Result<(), HistogramError> {
+        let total = self.positive_buckets.len().saturating_add(self.negative_buckets.len());
+        if total > BUCKETS_MAX || self.custom_values.len() > BUCKETS_MAX {
+            return Err(HistogramError::TooManyBuckets(total.max(self.custom_values.len())));
+        }
+        if self.uses_custom_buckets() {
+            if !self.custom_values.is_sorted_by(|a, b| a < b)
+                || self.custom_values.iter().any(|b| !b.is_finite())
+            {
+                return Err(HistogramError::CustomBounds);
+            }
+        } else if !EXPONENTIAL_SCHEMAS.contains(&self.schema) {
+            return Err(HistogramError::Schema(self.schema));
+        }
+        validate_side(&self.positive_spans, &self.positive_buckets)?;
+        validate_side(&self.negative_spans, &self.negative_buckets)
+    }
+}
+
+/// As [`FloatHistogram::bit_eq`]: NaN equals itself, and 0 is not -0.
+impl PartialEq for FloatHistogram {
+    fn eq(&self, other: &Self) -> bool {
+        self.bit_eq(other)
+    }
+}
+
+fn validate_side(spans: &[Span], buckets: &[f64]) -> Result<(), HistogramError> {
+    for (at, span) in spans.iter().enumerate().skip(1) {
+        if span.offset < 0 {
+            return Err(HistogramError::NegativeOffset { number: at + 1, offset: span.offset });
+        }
+    }
+    let wanted: u64 = spans.iter().map(|span| u64::from(span.length)).sum();
+    if wanted != buckets.len() as u64 {
+        return Err(HistogramError::SpansMismatch { spans: wanted, buckets: buckets.len() });
+    }
+    match buckets.iter().position(|count| *count < 0.0) {
+        Some(at) => Err(HistogramError::NegativeBucket {
+            number: at + 1,
+            count: buckets.get(at).copied().map(crate::number::format_g).unwrap_or_default(),
+        }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn histogram() -> FloatHistogram {
+        FloatHistogram {
+            schema: 1,
+            count: 6.0,
+            sum: 18.4,
+            zero_threshold: 0.001,
+            zero_count: 1.0,
+            positive_spans: vec![Span { offset: -2, length: 2 }, Span { offset: 1, length: 1 }],
+            positive_buckets: vec![1.0, 2.0, 2.0],
+            ..FloatHistogram::default()
+        }
+    }
+
+    #[test]
+    fn a_sound_histogram_is_accepted() {
+        assert_eq!(histogram().validate(), Ok(()));
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused_by_name() {
+        let mut bad = histogram();
+        bad.positive_buckets.pop();
+        assert_eq!(bad.validate(), Err(HistogramError::SpansMismatch { spans: 3, buckets: 2 }));
+        let mut bad = histogram();
+        bad.positive_spans[1].offset = -1;
+        assert_eq!(bad.validate(), Err(HistogramError::NegativeOffset { number: 2, offset: -1 }));
+        let mut bad = histogram();
+        bad.positive_buckets[1] = -2.0;
+        assert!(matches!(bad.validate(), Err(HistogramError::NegativeBucket { number: 2, .. })));
+        assert_eq!(FloatHistogram { schema: 9, ..histogram() }.validate(), Err(HistogramError::Schema(9)));
+        let custom = FloatHistogram {
+            schema: CUSTOM_BUCKETS_SCHEMA,
+            custom_values: vec![1.0, 1.0],
+            ..FloatHistogram::default()
+        };
+        assert_eq!(custom.validate(), Err(HistogramError::CustomBounds));
+    }
+
+    #[test]
+    fn equality_is_that_of_bits() {
+        let stale = FloatHistogram::stale();
+        assert!(stale.is_stale() && stale.bit_eq(&stale.clone()));
+        let negative = FloatHistogram { sum: -0.0, ..FloatHistogram::default() };
+        assert!(!negative.bit_eq(&FloatHistogram::default()));
+    }
+}

@@ -1,0 +1,1 @@
+//! The whole pipeline, simulated: the real handlers on a simulated platform, under faults, against an oracle.
