@@ -91,9 +91,9 @@ pub(crate) fn wire(
         compactor: Compactor::new(Arc::clone(&store), Arc::clone(metrics)),
         collector: Collector::new(platform.clone(), Arc::clone(&store)),
         rule_planner: RulePlanner::new(platform.clone(), Arc::clone(&configs), Arc::clone(&store)),
-        ingest: flags.enable_remote_write_receiver.then(|| {
-            Arc::new(Ingest::new(platform.clone(), Arc::clone(&store), Arc::clone(metrics)))
-        }),
+        ingest: flags
+            .enable_remote_write_receiver
+            .then(|| Arc::new(Ingest::new(platform.clone(), Arc::clone(&store), Arc::clone(metrics)))),
         ruler: Ruler::new(platform.clone(), configs, Arc::clone(&store), Arc::clone(metrics), ruler_settings),
         api: Api {
             queryable: store,

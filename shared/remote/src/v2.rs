@@ -33,8 +33,13 @@ pub(crate) fn decode(
             symbols.push(field.bytes()?);
         }
     }
-    let mut decoder =
-        Decoder { symbols, budget, times: times.clone(), request: WriteRequest::default(), families: BTreeSet::new() };
+    let mut decoder = Decoder {
+        symbols,
+        budget,
+        times: times.clone(),
+        request: WriteRequest::default(),
+        families: BTreeSet::new(),
+    };
     let mut fields = Fields::of(body, "Request");
     while let Some(field) = fields.next()? {
         if field.number == 5 {
@@ -96,7 +101,9 @@ impl<'a> Decoder<'a> {
             Err(error) => {
                 refused.invalid_labels += sent as u64;
                 refused.add(|| match error {
-                    InvalidLabels::Invalid => format!("invalid metric name or labels, got {}", labels.shown()),
+                    InvalidLabels::Invalid => {
+                        format!("invalid metric name or labels, got {}", labels.shown())
+                    }
                     InvalidLabels::Duplicate(name) => format!(
                         "invalid labels for series, labels {}, duplicated label {name}",
                         labels.shown()
