@@ -171,6 +171,7 @@ pub fn block_meta(block: &WrittenBlock) -> BlockMeta {
         set_hash: format!("{:032x}", block.stats.set_hash),
         files: block.files.iter().map(file).collect(),
         parents: Vec::new(),
+        series_range: None,
     }
 }
 
