@@ -189,11 +189,8 @@ fn status_of(error: &TsdbError) -> StatusCode {
 }
 
 fn respond(answer: &Answer) -> Response {
-    let mut response = if answer.message.is_empty() {
-        Response::new(Bytes::new())
-    } else {
-        plain(&answer.message)
-    };
+    let mut response =
+        if answer.message.is_empty() { Response::new(Bytes::new()) } else { plain(&answer.message) };
     *response.status_mut() = answer.status;
     if answer.told {
         for (name, count) in [

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use model::histogram::{CounterResetHint, FloatHistogram, HistogramError, Span};
 use model::TimestampMs;
+use model::histogram::{CounterResetHint, FloatHistogram, HistogramError, Span};
 
 use crate::limits::{Budget, Exceeded};
 use crate::proto::{Field, Fields, Malformed, zigzag};

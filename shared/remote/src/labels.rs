@@ -55,7 +55,8 @@ impl<'a> SentLabels<'a> {
         let mut pairs = Vec::with_capacity(self.0.len());
         for (name, value) in &self.0 {
             let (name, value) = (std::str::from_utf8(name).ok()?, std::str::from_utf8(value).ok()?);
-            characters = characters.saturating_add(name.chars().count()).saturating_add(value.chars().count());
+            characters =
+                characters.saturating_add(name.chars().count()).saturating_add(value.chars().count());
             if characters > model::exemplar::LABEL_CHARACTERS_MAX {
                 return None;
             }

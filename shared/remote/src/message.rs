@@ -62,7 +62,9 @@ impl Message {
                 return match value.trim() {
                     "prometheus.WriteRequest" => Ok(Self::V1),
                     "io.prometheus.write.v2.Request" => Ok(Self::V2),
-                    name => Err(UnsupportedMessage::Name { name: name.to_owned(), content_type: content_type() }),
+                    name => {
+                        Err(UnsupportedMessage::Name { name: name.to_owned(), content_type: content_type() })
+                    }
                 };
             }
         }

@@ -163,7 +163,7 @@ impl TimeSeries {
     pub(crate) fn refuse(
         &mut self,
         times: &RangeInclusive<TimestampMs>,
-        unsound: Unsound,
+        unsound: &Unsound,
         refused: &mut Refusals,
     ) {
         for _ in 0..unsound.count {
@@ -173,7 +173,8 @@ impl TimeSeries {
         let sent = self.samples.iter().map(|sample| sample.timestamp);
         let outside = sent.chain(self.histograms.iter().map(|(timestamp, _)| *timestamp));
         for timestamp in outside.filter(|timestamp| !times.contains(timestamp)) {
-            let why = if timestamp > *times.end() { "too far in the future" } else { "older than the retention" };
+            let why =
+                if timestamp > *times.end() { "too far in the future" } else { "older than the retention" };
             refused.add(|| format!("out of bounds: timestamp is {why} for series {}", self.labels));
         }
         self.samples.retain(|sample| times.contains(&sample.timestamp));

@@ -92,10 +92,8 @@ fn what_was_sent_is_read_bit_for_bit() {
 #[test]
 fn integer_histograms_become_float_histograms() {
     let labels = labels(&[("__name__", "h")]);
-    let sent = [
-        encode_integer_histogram(7, &histogram()),
-        encode_integer_histogram(8, &FloatHistogram::stale()),
-    ];
+    let sent =
+        [encode_integer_histogram(7, &histogram()), encode_integer_histogram(8, &FloatHistogram::stale())];
     let read = v1(&encode_v1_histograms(&labels, &sent)).unwrap();
     assert_eq!(read.series[0].histograms[0], (7, Arc::new(histogram())));
     assert!(read.series[0].histograms[1].1.is_stale());
@@ -186,7 +184,9 @@ fn version_2_checks_references() {
 
 #[test]
 fn samples_out_of_bounds_are_refused_and_the_rest_is_taken() {
-    for (encode, message) in [(encode_v1 as fn(&WriteRequest) -> Vec<u8>, Message::V1), (encode_v2, Message::V2)] {
+    for (encode, message) in
+        [(encode_v1 as fn(&WriteRequest) -> Vec<u8>, Message::V1), (encode_v2, Message::V2)]
+    {
         let mut sent = request();
         sent.series[0].samples[0].timestamp = FUTURE + 1;
         let read = decode(message, &encode(&sent), Limits::default(), &(0..=FUTURE)).unwrap();
@@ -256,12 +256,8 @@ fn sizes_are_bounded_before_memory_is_taken() {
     let few = Limits { samples_max: 3, ..Limits::default() };
     let error = decode(Message::V1, &encode_v1(&request()), few, TIMES).unwrap_err();
     assert_eq!(error.to_string(), "the request has more than 3 samples");
-    let error = decode(
-        Message::V2,
-        &encode_v2(&request()),
-        Limits { series_max: 1, ..Limits::default() },
-        TIMES,
-    );
+    let error =
+        decode(Message::V2, &encode_v2(&request()), Limits { series_max: 1, ..Limits::default() }, TIMES);
     assert_eq!(error.unwrap_err().to_string(), "the request has more than 1 series");
     let error =
         decode(Message::V1, &encode_v1(&request()), Limits { buckets_max: 5, ..Limits::default() }, TIMES);

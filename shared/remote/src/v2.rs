@@ -33,8 +33,13 @@ pub(crate) fn decode(
             symbols.push(field.bytes()?);
         }
     }
-    let mut decoder =
-        Decoder { symbols, budget, times: times.clone(), request: WriteRequest::default(), families: BTreeSet::new() };
+    let mut decoder = Decoder {
+        symbols,
+        budget,
+        times: times.clone(),
+        request: WriteRequest::default(),
+        families: BTreeSet::new(),
+    };
     let mut fields = Fields::of(body, "Request");
     while let Some(field) = fields.next()? {
         if field.number == 5 {
@@ -96,7 +101,9 @@ impl<'a> Decoder<'a> {
             Err(error) => {
                 refused.invalid_labels += sent as u64;
                 refused.add(|| match error {
-                    InvalidLabels::Invalid => format!("invalid metric name or labels, got {}", labels.shown()),
+                    InvalidLabels::Invalid => {
+                        format!("invalid metric name or labels, got {}", labels.shown())
+                    }
                     InvalidLabels::Duplicate(name) => format!(
                         "invalid labels for series, labels {}, duplicated label {name}",
                         labels.shown()
@@ -117,7 +124,7 @@ impl<'a> Decoder<'a> {
             let exemplar = self.exemplar(message, &series.labels)?;
             series.exemplars.extend(exemplar);
         }
-        series.refuse(&self.times, unsound, &mut self.request.refused);
+        series.refuse(&self.times, &unsound, &mut self.request.refused);
         self.keep_metadata(metadata.kind, help, unit, &series.labels)?;
         self.request.series.push(series);
         Ok(())

@@ -53,7 +53,8 @@ fn what_targets_were_at_an_instant_is_one_scrape() {
 
 #[test]
 fn a_series_that_is_sent_twice_at_one_instant_has_the_first_value() {
-    let sent = vec![series(&[("__name__", "a")], &[(1, 1.0), (1, 2.0)]), series(&[("__name__", "a")], &[(1, 3.0)])];
+    let sent =
+        vec![series(&[("__name__", "a")], &[(1, 1.0), (1, 2.0)]), series(&[("__name__", "a")], &[(1, 3.0)])];
     let all = samples(&scrapes(request(sent), 0));
     assert_eq!(all.into_values().collect::<Vec<_>>(), [1.0]);
 }
@@ -94,11 +95,8 @@ fn exemplars_and_metadata_come_along() {
     let exemplar = Exemplar { labels: Labels::from_pairs([("trace_id", "t")]), value: 1.0, timestamp: 7 };
     let lone = TimeSeries { exemplars: vec![exemplar.clone()], ..series(&[("__name__", "lone")], &[]) };
     let with = TimeSeries { exemplars: vec![exemplar], ..series(&[("__name__", "a")], &[(1, 1.0)]) };
-    let metadata = |help: &str| Metadata {
-        metric_family: "a".to_owned(),
-        help: help.to_owned(),
-        ..Metadata::default()
-    };
+    let metadata =
+        |help: &str| Metadata { metric_family: "a".to_owned(), help: help.to_owned(), ..Metadata::default() };
     let sent = WriteRequest {
         metadata: vec![metadata("first"), metadata("second")],
         ..request(vec![lone, with, series(&[("__name__", "nothing")], &[])])

@@ -339,7 +339,12 @@ pub(super) fn counter(registry: &Registry, name: &str, help: &str) -> Result<Int
     register(registry, IntCounter::new(name, help))
 }
 
-pub(super) fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, Error> {
+pub(super) fn counters(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> Result<IntCounterVec, Error> {
     register(registry, IntCounterVec::new(Opts::new(name, help), labels))
 }
 

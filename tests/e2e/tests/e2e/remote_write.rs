@@ -38,7 +38,8 @@ fn difference(ours: &Samples, theirs: &Samples) -> Result<(), String> {
     for (labels, points) in theirs {
         let Some(found) = ours.get(labels) else { return Err(format!("{labels} is missing")) };
         if found != points {
-            let at = found.iter().zip(points).position(|(a, b)| a != b).unwrap_or(found.len().min(points.len()));
+            let at =
+                found.iter().zip(points).position(|(a, b)| a != b).unwrap_or(found.len().min(points.len()));
             return Err(format!("{labels} differs at {at}: {:?}, not {:?}", found.get(at), points.get(at)));
         }
     }
@@ -100,7 +101,8 @@ fn what_prometheus_pushes_arrives_bit_for_bit_though_foxfire_is_killed() {
     assert!(ended > 200, "no series have ended, so stale markers were not tested");
 
     let (_, metrics) = foxfire.get("/metrics");
-    let acknowledged = metrics.lines().find(|line| line.starts_with("foxfire_push_requests_total{code=\"204\"}"));
+    let acknowledged =
+        metrics.lines().find(|line| line.starts_with("foxfire_push_requests_total{code=\"204\"}"));
     assert!(acknowledged.is_some(), "{metrics}");
     // Once blocks hold it all, nothing has changed.
     eventually("blocks hold all of it", Duration::from_secs(90), || {
