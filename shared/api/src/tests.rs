@@ -213,6 +213,7 @@ impl Deployment for FakeDeployment {
             set_hash: String::new(),
             files: Vec::new(),
             parents: parents.iter().map(|id| (*id).to_owned()).collect(),
+            series_range: None,
         };
         let blocks = vec![block("default/A", 1, &[]), block("default/B", 2, &["default/C", "default/D"])];
         Box::pin(ready(Ok(blocks)))

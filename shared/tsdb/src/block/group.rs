@@ -80,6 +80,11 @@ impl SamplesFile {
         self.footer.groups.len()
     }
 
+    /// Number of rows of a row group.
+    pub(super) fn row_count(&self, group: usize) -> usize {
+        self.footer.groups.get(group).map_or(0, |group| group.rows)
+    }
+
     /// Least and greatest metric name of a row group, or bounds of them.
     pub(super) fn metric_bounds(&self, group: usize) -> Option<(&[u8], &[u8])> {
         let (min, max) = self.footer.groups.get(group)?.columns.get(samples::METRIC)?.bounds.as_ref()?;

@@ -26,5 +26,7 @@ mod values;
 mod writer;
 
 pub use reader::{BlockReader, BlockScan};
-pub use types::{BlockError, BlockStats, WrittenBlock, compare, object_key, sample_hash};
+pub use types::{
+    BlockError, BlockStats, WrittenBlock, compare, exemplar_hash, histogram_hash, object_key, sample_hash,
+};
 pub use writer::{BlockOptions, BlockWriter};

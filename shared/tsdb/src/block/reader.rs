@@ -18,7 +18,7 @@ use super::group::{GroupIndex, RowIndex, SamplesFile};
 use super::instants::{Instants, TimelinesFile};
 use super::schema::{TIMELINES_FILE, samples, timelines};
 use super::source::Source;
-use super::types::{BlockError, object_key};
+use super::types::{BlockError, compare, object_key};
 
 /// How much of a file's end is read to get its footer; a file that is not longer is read whole.
 const TAIL_BYTES: u64 = 64 << 10;
@@ -156,7 +156,55 @@ impl BlockReader {
     /// Every series whole, in the block's order ([`super::compare`]), a bounded batch at a time.
     #[must_use]
     pub fn scan(&self) -> BlockScan<'_> {
-        BlockScan { reader: self, file: 0, group: 0, index: None, next_row: 0, held: Vec::new() }
+        self.scan_range(None, None)
+    }
+
+    /// As [`Self::scan`], of the series with `from <= series < until` in the block's order; row groups outside are not
+    /// read.
+    #[must_use]
+    pub fn scan_range(&self, from: Option<Labels>, until: Option<Labels>) -> BlockScan<'_> {
+        BlockScan {
+            reader: self,
+            from,
+            until,
+            batch_samples: SCAN_SAMPLES,
+            file: 0,
+            group: 0,
+            index: None,
+            next_row: 0,
+            held: Vec::new(),
+        }
+    }
+
+    /// Up to `parts - 1` series, ascending in the block's order, that cut the block into ranges of about equally many
+    /// rows: bounds for [`Self::scan_range`]. Reads the index of the row groups that a cut falls into.
+    ///
+    /// # Errors
+    /// [`BlockError::Platform`] or [`BlockError::Corrupt`].
+    pub async fn split_points(&self, parts: usize) -> Result<Vec<Labels>, BlockError> {
+        let groups: Vec<(&SamplesFile, usize, usize)> = self
+            .files
+            .iter()
+            .flat_map(|file| (0..file.group_count()).map(move |group| (file, group, file.row_count(group))))
+            .collect();
+        let total: usize = groups.iter().map(|(.., rows)| rows).sum();
+        let mut points: Vec<Labels> = Vec::new();
+        let (mut before, mut part) = (0usize, 1usize);
+        for (file, group, rows) in groups {
+            let mut index = None;
+            while part < parts && part.saturating_mul(total) / parts < before + rows {
+                let row = (part.saturating_mul(total) / parts).saturating_sub(before);
+                part += 1;
+                let index = match &index {
+                    Some(index) => index,
+                    None => index.insert(file.index(group, false).await?),
+                };
+                let point = index.rows.get(row).map(|row| row.labels.clone());
+                points.extend(point.filter(|point| points.last() != Some(point)));
+            }
+            before += rows;
+        }
+        Ok(points)
     }
 
     /// The row groups that may have series of any one matcher set, in file order.
@@ -277,6 +325,9 @@ impl BlockReader {
 #[derive(Debug)]
 pub struct BlockScan<'a> {
     reader: &'a BlockReader,
+    from: Option<Labels>,
+    until: Option<Labels>,
+    batch_samples: usize,
     file: usize,
     group: usize,
     index: Option<Arc<GroupIndex>>,
@@ -286,6 +337,14 @@ pub struct BlockScan<'a> {
 }
 
 impl BlockScan<'_> {
+    /// Bounds the samples of a batch, one series more or less; without it 524,288. A batch takes 8 bytes a sample and
+    /// 8 an instant, of which series share many.
+    #[must_use]
+    pub fn with_batch(mut self, samples: usize) -> Self {
+        self.batch_samples = samples;
+        self
+    }
+
     /// The next series, at least one; `None` after the last. A series is never split over batches.
     ///
     /// # Errors
@@ -312,12 +371,16 @@ impl BlockScan<'_> {
                 (self.file, self.group) = (self.file + 1, 0);
                 continue;
             }
+            if !self.may_have(file.metric_bounds(self.group)) {
+                self.group += 1;
+                continue;
+            }
             let index = match &self.index {
                 Some(index) => Arc::clone(index),
                 // Not kept in the reader: a scan reads everything once.
                 None => file.index(self.group, false).await?,
             };
-            let rows = batch(&index.rows, self.next_row);
+            let rows = self.batch(&index.rows);
             if rows.is_empty() {
                 (self.index, self.next_row) = (None, 0);
                 self.group += 1;
@@ -338,18 +401,28 @@ impl BlockScan<'_> {
         }
         Ok(None)
     }
-}
 
-/// The rows from `start` on that have about [`SCAN_SAMPLES`] samples.
-fn batch(rows: &[RowIndex], start: usize) -> Range<usize> {
-    let mut samples = 0usize;
-    let rest = rows.get(start..).unwrap_or_default();
-    let len = rest.iter().take_while(|row| {
-        let fits = samples < SCAN_SAMPLES;
-        samples = samples.saturating_add(row.n + 1);
-        fits
-    });
-    start..start + len.count()
+    /// Whether a row group with these bounds of the metric name can have series in the range.
+    fn may_have(&self, bounds: Option<(&[u8], &[u8])>) -> bool {
+        let Some((min, max)) = bounds else { return true };
+        self.from.as_ref().is_none_or(|from| from.metric_name().as_bytes() <= max)
+            && self.until.as_ref().is_none_or(|until| min <= until.metric_name().as_bytes())
+    }
+
+    /// The next rows of a row group that are in the range and have about as many samples as a batch may.
+    fn batch(&self, rows: &[RowIndex]) -> Range<usize> {
+        let before = |bound: &Labels| rows.partition_point(|row| compare(&row.labels, bound).is_lt());
+        let start = self.next_row.max(self.from.as_ref().map_or(0, before));
+        let end = self.until.as_ref().map_or(rows.len(), before);
+        let mut samples = 0usize;
+        let rest = rows.get(start..end).unwrap_or_default();
+        let len = rest.iter().take_while(|row| {
+            let fits = samples < self.batch_samples.max(1);
+            samples = samples.saturating_add(row.n + 1);
+            fits
+        });
+        start..start + len.count()
+    }
 }
 
 /// Whether series of a row group with these bounds of the metric name can satisfy `matchers`.

@@ -122,6 +122,7 @@ proptest! {
         matchers in prop::collection::vec(any_matcher(), 0..3),
         other in prop::collection::vec(any_matcher(), 0..2),
         (a, b) in (any::<prop::sample::Index>(), any::<prop::sample::Index>()),
+        (parts, batch) in (1usize..6, 0usize..500),
     ) {
         let block = write(&all, options);
         let stats = &block.stats;
@@ -137,6 +138,19 @@ proptest! {
         let scanned = scan_all(&reader).unwrap();
         prop_assert!(scanned.is_sorted_by(|a, b| compare(&a.labels, &b.labels).is_lt()));
         prop_assert_eq!(set_hash(&scanned), stats.set_hash);
+        // Whatever it is cut into, the ranges are the whole.
+        let mut bounds: Vec<Option<Labels>> = vec![None];
+        bounds.extend(block_on(reader.split_points(parts)).unwrap().into_iter().map(Some));
+        prop_assert!(bounds.len() <= parts);
+        bounds.push(None);
+        let mut ranges = Vec::new();
+        for bound in bounds.windows(2) {
+            let mut scan = reader.scan_range(bound[0].clone(), bound[1].clone()).with_batch(batch);
+            while let Some(series) = block_on(scan.next()).unwrap() {
+                ranges.extend(series);
+            }
+        }
+        prop_assert_eq!(all_comparable(&ranges), all_comparable(&scanned));
         let mut by_labels = scanned;
         by_labels.sort_by(|a, b| a.labels.cmp(&b.labels));
         prop_assert_eq!(all_comparable(&by_labels), all_comparable(&expected));
