@@ -163,7 +163,7 @@ impl TimeSeries {
     pub(crate) fn refuse(
         &mut self,
         times: &RangeInclusive<TimestampMs>,
-        unsound: Unsound,
+        unsound: &Unsound,
         refused: &mut Refusals,
     ) {
         for _ in 0..unsound.count {

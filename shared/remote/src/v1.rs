@@ -70,7 +70,7 @@ fn series(
         series.exemplars.extend(exemplar(message, budget)?);
     }
     series.labels = labels;
-    series.refuse(times, unsound, &mut request.refused);
+    series.refuse(times, &unsound, &mut request.refused);
     request.series.push(series);
     Ok(())
 }

@@ -124,7 +124,7 @@ impl<'a> Decoder<'a> {
             let exemplar = self.exemplar(message, &series.labels)?;
             series.exemplars.extend(exemplar);
         }
-        series.refuse(&self.times, unsound, &mut self.request.refused);
+        series.refuse(&self.times, &unsound, &mut self.request.refused);
         self.keep_metadata(metadata.kind, help, unit, &series.labels)?;
         self.request.series.push(series);
         Ok(())
