@@ -19,6 +19,9 @@ pub const NODE_BYTES_MAX: f64 = 0.7;
 /// Most bytes a sample where a segment has a hundred targets.
 const HUNDRED_BYTES_MAX: f64 = 1.0;
 
+/// Series that say how a scrape went: those of [`with_report`].
+pub const REPORT_SERIES: usize = 5;
+
 /// What some segments took.
 #[derive(Clone, Debug, Default)]
 pub struct SegmentSizes {
