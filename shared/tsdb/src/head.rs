@@ -214,6 +214,7 @@ mod tests {
             set_hash: String::new(),
             files: vec![],
             parents: vec![],
+            series_range: None,
         }
     }
 

@@ -103,6 +103,7 @@ fn store(block: &WrittenBlock) -> (Arc<Memory>, BlockMeta) {
         set_hash: format!("{:032x}", stats.set_hash),
         files,
         parents: Vec::new(),
+        ..BlockMeta::default()
     };
     (memory, meta)
 }

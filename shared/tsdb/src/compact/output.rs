@@ -72,6 +72,7 @@ impl Store {
             set_hash: format!("{:032x}", block.stats.set_hash),
             files: files.collect(),
             parents,
+            series_range: None,
             id,
         };
         let mut works: Vec<Work<'_, ()>> = Vec::with_capacity(block.files.len());
