@@ -104,6 +104,8 @@ impl Store {
         let inert = head
             .watermark
             .saturating_sub(self.settings.staleness_gap_ms)
+            // What context is coded against.
+            .saturating_sub(self.settings.chain_ms_max)
             .saturating_sub(self.settings.query_grace_ms);
         let expired = now.saturating_sub(self.settings.wal_expiry_ms);
         let before = if self.settings.delete_consumed_rows { inert } else { inert.min(expired) };
