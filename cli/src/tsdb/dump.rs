@@ -11,6 +11,9 @@ use tsdb::ScanQuery;
 
 use super::{DbPath, open, openmetrics};
 
+/// The selector of every series.
+const EVERYTHING: &str = "{__name__=~'(?s:.*)'}";
+
 /// Which samples.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Selection {
@@ -21,7 +24,7 @@ pub(crate) struct Selection {
     #[arg(long, default_value_t = i64::MAX, value_name = "MS", allow_negative_numbers = true)]
     max_time: i64,
     /// Series selector. Can be specified multiple times.
-    #[arg(long = "match", default_value = "{__name__=~'(?s:.*)'}", value_name = "SELECTOR")]
+    #[arg(long = "match", default_value = EVERYTHING, value_name = "SELECTOR")]
     matches: Vec<String>,
 }
 
@@ -71,8 +74,11 @@ pub(super) async fn run_openmetrics(flags: &DumpOpenmetricsFlags) -> Result<(), 
 }
 
 async fn dump(selection: &Selection, db: &DbPath, write: Write1<'_>, end: &str) -> Result<(), String> {
-    let parse =
-        |text: &String| promql::parser::parse_metric_selector(text).map_err(|error| error.to_string());
+    let parse = |text: &String| match text.as_str() {
+        // The parser refuses what selects everything, as the API must.
+        EVERYTHING => Ok(vec![]),
+        text => promql::parser::parse_metric_selector(text).map_err(|error| error.to_string()),
+    };
     let query = ScanQuery {
         matcher_sets: selection.matches.iter().map(parse).collect::<Result<_, String>>()?,
         min_time: selection.min_time,

@@ -5,8 +5,9 @@ use std::fmt;
 
 use bytes::Bytes;
 use platform::{Cas, FileError, ListedObject, Message, Object, PlatformError, Put, Row, RowPut};
+use xxhash_rust::xxh3::xxh3_64;
 
-use crate::random::{fnv, fnv_from};
+use crate::random::fnv_from;
 use crate::{Fate, Operation};
 
 /// One effect, for people.
@@ -138,7 +139,7 @@ impl Outcome for String {
 
 impl Outcome for Bytes {
     fn summary(&self) -> String {
-        format!("{} bytes {:016x}", self.len(), fnv(self))
+        format!("{} bytes {:016x}", self.len(), xxh3_64(self))
     }
 }
 

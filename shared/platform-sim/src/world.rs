@@ -8,10 +8,11 @@ use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
-use platform::{HttpRequest, Platform, Row};
+use platform::{HttpRequest, Platform, Row, RowKey};
 
 use crate::Random;
 use crate::executor::{ActorId, Actors, Ended, Join, Ready};
+use crate::explore::Explore;
 use crate::fault::{FaultPlan, NoFaults};
 use crate::fetcher::{Answer, SimFetcher, Targets};
 use crate::files::SimFiles;
@@ -89,6 +90,7 @@ pub(crate) struct State {
     pub(crate) targets: Option<Arc<dyn Targets>>,
     pub(crate) stores: Stores,
     pub(crate) trace: Trace,
+    pub(crate) explore: Option<Explore>,
 }
 
 /// A change of the stores, whose outcome in one line is returned.
@@ -133,6 +135,7 @@ impl World {
             targets: None,
             stores: Stores::default(),
             trace: Trace::default(),
+            explore: None,
         };
         let inner = Inner { options, ready: Arc::default(), state: Mutex::new(state) };
         Self { handle: Handle { inner: Arc::new(inner) } }
@@ -276,6 +279,18 @@ impl Handle {
     #[must_use]
     pub fn object_keys(&self) -> Vec<String> {
         self.lock().stores.object_keys()
+    }
+
+    /// A row, for an auditor.
+    #[must_use]
+    pub fn row(&self, key: &RowKey) -> Option<Row> {
+        self.lock().stores.peek_row(key).cloned()
+    }
+
+    /// An object's body, for an auditor.
+    #[must_use]
+    pub fn object(&self, key: &str) -> Option<Bytes> {
+        self.lock().stores.peek_object(key).cloned()
     }
 
     /// All rows, for an auditor.

@@ -6,7 +6,8 @@
 //!
 //! Until the commit the blocks are nothing: an import that fails or is killed leaves the store as it was, and the
 //! collector finds its files. What was there before comes first in the order of precedence (P13), so a sample that the
-//! store already has stays as it is (S5), and importing the same twice doubles nothing (S2).
+//! store already has stays as it is (S5), and importing the same twice doubles nothing (S2): a block that has just what a
+//! live one has is not even written.
 //!
 //! The head is read before the first block is written, and the commit fails if it has changed since: a collector may
 //! have taken the blocks for orphans (P7).
@@ -22,7 +23,7 @@ use model::{Labels, TimestampMs};
 use wire::BlockMeta;
 
 use self::window::{Entry, Window};
-use crate::block::compare;
+use crate::block::{BlockStats, compare};
 use crate::error::TsdbError;
 use crate::head::{Commit, Committed};
 use crate::planner::window_of;
@@ -46,6 +47,8 @@ pub struct Backfilled {
     pub blocks: Vec<BlockMeta>,
     /// Samples in them.
     pub samples: u64,
+    /// Samples that were not written because a live block has exactly the samples of theirs.
+    pub present: u64,
     /// Samples that were pushed with a series and instant that an earlier one had, with the same value.
     pub repeated: u64,
     /// The same, with another value: the earlier one counts.
@@ -143,6 +146,10 @@ impl Backfill<'_> {
         let order = Order::of(&self.series);
         while let Some((start, window)) = self.windows.pop_first() {
             let block = window.write(start, &order, &mut self.done)?;
+            if self.has(&block.stats) {
+                self.done.present += block.stats.samples;
+                continue;
+            }
             let meta = self.store.store_block(block, 1, vec![]).await?;
             self.done.samples += meta.samples;
             self.done.blocks.push(meta);
@@ -150,6 +157,16 @@ impl Backfill<'_> {
         self.series = Vec::new();
         self.held_bytes = 0;
         Ok(())
+    }
+
+    /// Whether a live block has exactly these samples.
+    fn has(&self, stats: &BlockStats) -> bool {
+        let set_hash = format!("{:032x}", stats.set_hash);
+        self.parent.manifest.blocks.iter().any(|meta| {
+            (meta.min_time, meta.max_time) == (stats.min_time, stats.max_time.saturating_add(1))
+                && (meta.samples, meta.series) == (stats.samples, stats.series)
+                && meta.set_hash == set_hash
+        })
     }
 
     /// Writes what is held, and makes all blocks visible at once.
