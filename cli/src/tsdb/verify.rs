@@ -75,10 +75,10 @@ fn say_orphans(orphans: &[Orphan]) {
 }
 
 fn say_summary(found: &Verification) {
-    let Verification { blocks, series, samples, bytes, segments, segment_samples, .. } = found;
+    let Verification { blocks, series, samples, exemplars, bytes, segments, segment_samples, .. } = found;
     let size = units::rough_size(*bytes);
     say(format_args!(
-        "verified {blocks} blocks ({samples} samples of {series} series, {size}) and {segments} segments \
+        "verified {blocks} blocks ({samples} samples of {series} series, {exemplars} exemplars, {size}) and {segments} segments \
          ({segment_samples} samples)"
     ));
 }

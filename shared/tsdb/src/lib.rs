@@ -60,7 +60,7 @@ pub mod wal;
 mod tests;
 
 pub use append::Appended;
-pub use backfill::{BACKFILL_TIME_MAX, Backfill, BackfillSeries, Backfilled};
+pub use backfill::{BACKFILL_TIME_MAX, Backfill, BackfillFamily, BackfillSeries, Backfilled};
 pub use collect::Collected;
 pub use columns::ColumnBytes;
 pub use compact::Compacted;

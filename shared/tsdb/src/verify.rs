@@ -17,7 +17,7 @@ use platform::{ByteRange, PlatformError};
 use wire::{BlockFile, BlockMeta};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::block::{BlockReader, compare, histogram_hash, object_key, sample_hash};
+use crate::block::{BlockReader, compare, exemplar_hash, histogram_hash, object_key, sample_hash};
 use crate::error::TsdbError;
 use crate::head::{Committed, check_manifest};
 use crate::segment_row::SegmentRow;
@@ -66,6 +66,8 @@ pub struct Verification {
     pub series: u64,
     /// Samples in them.
     pub samples: u64,
+    /// Exemplars in them.
+    pub exemplars: u64,
     /// Bytes of their files.
     pub bytes: u64,
     /// Segments read.
@@ -145,6 +147,7 @@ impl Store {
         }
         found.series += tally.series;
         found.samples += tally.samples;
+        found.exemplars += tally.exemplars;
         for reason in tally.differences(meta) {
             found.problems.push(Problem { what: format!("block/{}", meta.id), reason });
         }
@@ -184,6 +187,13 @@ impl Store {
                 tally.add(series);
             }
         }
+        let mut scan = reader.scan_exemplars();
+        while let Some(batch) = scan.next().await? {
+            for series in &batch {
+                tally.add_exemplars(series);
+            }
+        }
+        reader.metadata().await?;
         Ok(())
     }
 
@@ -264,6 +274,7 @@ struct Tally {
     last: Option<Labels>,
     series: u64,
     samples: u64,
+    exemplars: u64,
     set_hash: u128,
     unordered: u64,
     outside: u64,
@@ -277,6 +288,7 @@ impl Tally {
             last: None,
             series: 0,
             samples: 0,
+            exemplars: 0,
             set_hash: 0,
             unordered: 0,
             outside: 0,
@@ -304,6 +316,15 @@ impl Tally {
             self.set_hash = self.set_hash.wrapping_add(histogram_hash(hash, *timestamp, histogram));
         }
         self.last = Some(series.labels.clone());
+    }
+
+    fn add_exemplars(&mut self, series: &storage::SeriesExemplars) {
+        let hash = series.labels.hash();
+        self.exemplars += series.exemplars.len() as u64;
+        for exemplar in &series.exemplars {
+            self.outside += u64::from(!self.times.contains(&exemplar.timestamp));
+            self.set_hash = self.set_hash.wrapping_add(exemplar_hash(hash, exemplar));
+        }
     }
 
     /// How it differs from what the manifest says.

@@ -5,11 +5,13 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
 
-use model::Labels;
-use textparse::{Event, ExposedLabel, MetricType, OpenMetricsParser, OpenMetricsState};
+use model::exemplar::LABEL_CHARACTERS_MAX;
+use model::{Exemplar, Labels};
+use textparse::{Event, ExposedExemplar, ExposedLabel, MetricType, OpenMetricsParser, OpenMetricsState};
 use tsdb::{Backfill, BackfillSeries, Backfilled, TsdbError};
 use xxhash_rust::xxh3::Xxh3;
 
+use super::families::Families;
 use super::input::Input;
 use super::progress::Progress;
 
@@ -31,6 +33,9 @@ pub(super) struct Importer<'a> {
     /// Texts of series that are known, by what decides how bounds are read: histograms, summaries, the others.
     caches: [Cache; 3],
     cached_bytes: usize,
+    families: Families,
+    /// The series and instant of the last sample, which an exemplar belongs to.
+    last: Option<(BackfillSeries, i64)>,
     /// Lines that are behind.
     lines: u64,
 }
@@ -39,7 +44,16 @@ impl<'a> Importer<'a> {
     /// An import that holds about `memory_bytes` before it writes blocks.
     pub(super) fn new(backfill: Backfill<'a>, labels: &'a [(String, String)], memory_bytes: usize) -> Self {
         let caches = [Cache::default(), Cache::default(), Cache::default()];
-        Self { backfill, memory_bytes, labels, caches, cached_bytes: 0, lines: 0 }
+        Self {
+            backfill,
+            memory_bytes,
+            labels,
+            caches,
+            cached_bytes: 0,
+            families: Families::default(),
+            last: None,
+            lines: 0,
+        }
     }
 
     /// Reads an input to its end.
@@ -62,10 +76,11 @@ impl<'a> Importer<'a> {
                 let done = parser.consumed();
                 // A faulty line is the next one; of a sound line nothing is left.
                 let event = event.map_err(|error| self.at_line(piece, done, 1, &error))?;
-                if let Event::Series(series) | Event::Created(series) = event {
-                    self.sample(&series).map_err(|error| self.at_line(piece, done, 0, &error))?;
-                }
-                if self.backfill.held_bytes() + self.cached_bytes >= self.memory_bytes {
+                self.event(&event).map_err(|error| self.at_line(piece, done, 0, &error))?;
+                // An exemplar follows its sample.
+                if !matches!(event, Event::Help { .. } | Event::Type { .. } | Event::Unit { .. })
+                    && self.backfill.held_bytes() + self.cached_bytes >= self.memory_bytes
+                {
                     self.flush().await.map_err(|error| error.to_string())?;
                 }
             }
@@ -96,7 +111,38 @@ impl<'a> Importer<'a> {
         // The series' numbers are no more.
         self.caches = [Cache::default(), Cache::default(), Cache::default()];
         self.cached_bytes = 0;
+        self.families.forget();
+        self.last = None;
         Ok(())
+    }
+
+    fn event(&mut self, event: &Event<'_>) -> Result<(), String> {
+        match event {
+            Event::Series(series) | Event::Created(series) => self.sample(series),
+            Event::Exemplar(exemplar) => self.exemplar(exemplar),
+            Event::Help { .. } | Event::Type { .. } | Event::Unit { .. } => {
+                self.families.hear(event);
+                Ok(())
+            }
+            Event::Comment(_) => Ok(()),
+        }
+    }
+
+    /// An exemplar of the last sample. One that Prometheus would not keep is left out.
+    fn exemplar(&mut self, exposed: &ExposedExemplar<'_>) -> Result<(), String> {
+        let Some((series, timestamp)) = self.last else { return Ok(()) };
+        let mut labels = Vec::new();
+        exposed.labels(&mut labels).map_err(|error| error.to_string())?;
+        let characters = |label: &ExposedLabel<'_>| label.name.chars().count() + label.value.chars().count();
+        if labels.iter().map(characters).sum::<usize>() > LABEL_CHARACTERS_MAX {
+            return Ok(());
+        }
+        let exemplar = Exemplar {
+            labels: labels.into_iter().map(|label| (label.name, label.value)).collect(),
+            value: exposed.value,
+            timestamp: exposed.timestamp.unwrap_or(timestamp),
+        };
+        self.backfill.push_exemplar(series, exemplar).map_err(|error| error.to_string())
     }
 
     fn sample(&mut self, series: &textparse::Series<'_>) -> Result<(), String> {
@@ -110,7 +156,8 @@ impl<'a> Importer<'a> {
             Some(number) => number,
             None => {
                 let labels = self.labels_of(series)?;
-                let number = self.backfill.series(labels).map_err(|error| error.to_string())?;
+                let family = self.families.of(labels.metric_name(), &mut self.backfill)?;
+                let number = self.backfill.series(labels, family).map_err(|error| error.to_string())?;
                 self.cached_bytes += CACHED_BYTES + series.text.len();
                 if let Some(cache) = self.caches.get_mut(cache) {
                     cache.insert(series.text.into(), number);
@@ -121,6 +168,7 @@ impl<'a> Importer<'a> {
         let Some(timestamp) = series.timestamp else {
             return Err(format!("expected timestamp for series {}, got none", self.labels_of(series)?));
         };
+        self.last = Some((number, timestamp));
         self.backfill.push(number, timestamp, series.value).map_err(|error| error.to_string())
     }
 

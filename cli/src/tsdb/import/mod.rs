@@ -5,6 +5,7 @@
 //!                                                                                              └► merge, where due
 //! ```
 
+mod families;
 mod importer;
 mod input;
 mod progress;

@@ -1,7 +1,7 @@
 //! Bulk import: samples of any age, in any order, straight into blocks of level 1, in bounded memory, and one commit.
 //!
 //! ```text
-//! series, push, … ─► windows of 2 h in memory ── flush ──► a block for each window ─► commit: all blocks at once
+//! series, push, push_exemplar, family ─► windows of 2 h in memory ── flush ──► a block for each window ─► commit: all blocks at once
 //! ```
 //!
 //! Until the commit the blocks are nothing: an import that fails or is killed leaves the store as it was, and the
@@ -19,7 +19,7 @@ mod window;
 use std::collections::BTreeMap;
 
 use model::labels::METRIC_NAME;
-use model::{Labels, TimestampMs};
+use model::{Exemplar, Labels, Metadata, TimestampMs};
 use wire::BlockMeta;
 
 use self::window::{Entry, Window};
@@ -33,12 +33,18 @@ use crate::store::Store;
 pub const BACKFILL_TIME_MAX: TimestampMs = 1 << 53;
 /// What a series takes in memory besides its labels, bytes.
 const SERIES_BYTES: usize = 48;
+/// What an exemplar or a metric family takes in memory besides its texts, bytes.
+const ENTRY_BYTES: usize = 96;
 /// What a window takes in memory besides its samples, bytes.
 const WINDOW_BYTES: usize = 256;
 
 /// Names a series within an import, until the next flush.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BackfillSeries(u32);
+
+/// Names what is known of a metric family within an import, until the next flush.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BackfillFamily(u32);
 
 /// What an import made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,6 +68,9 @@ pub struct Backfill<'a> {
     parent: Committed,
     held_bytes: usize,
     series: Vec<Labels>,
+    /// For each series, the number of its family.
+    families_of: Vec<Option<u32>>,
+    families: Vec<Metadata>,
     windows: BTreeMap<i64, Window>,
     done: Backfilled,
 }
@@ -77,6 +86,8 @@ impl Store {
             parent: self.load().await?,
             held_bytes: 0,
             series: Vec::new(),
+            families_of: Vec::new(),
+            families: Vec::new(),
             windows: BTreeMap::new(),
             done: Backfilled::default(),
         })
@@ -84,17 +95,34 @@ impl Store {
 }
 
 impl Backfill<'_> {
-    /// Makes a series known until the next flush. Equal ones may come more than once.
+    /// Makes known until the next flush what is said of a metric family. It is stored with the samples of its series.
+    ///
+    /// # Errors
+    /// [`TsdbError::Invalid`] where there are too many.
+    pub fn family(&mut self, metadata: Metadata) -> Result<BackfillFamily, TsdbError> {
+        let number = u32::try_from(self.families.len()).map_err(|_| too_many())?;
+        let texts = metadata.metric_family.len() + metadata.help.len() + metadata.unit.len();
+        self.held_bytes += ENTRY_BYTES + texts;
+        self.families.push(metadata);
+        Ok(BackfillFamily(number))
+    }
+
+    /// Makes a series known until the next flush, and its family. Equal ones may come more than once.
     ///
     /// # Errors
     /// [`TsdbError::Invalid`] where it has no metric name.
-    pub fn series(&mut self, labels: Labels) -> Result<BackfillSeries, TsdbError> {
+    pub fn series(
+        &mut self,
+        labels: Labels,
+        family: Option<BackfillFamily>,
+    ) -> Result<BackfillSeries, TsdbError> {
         if labels.get(METRIC_NAME).is_none() {
             return Err(TsdbError::Invalid(format!("series {labels}: it has no metric name")));
         }
         let number = u32::try_from(self.series.len()).map_err(|_| too_many())?;
         self.held_bytes += SERIES_BYTES + labels.size_bytes();
         self.series.push(labels);
+        self.families_of.push(family.map(|family| family.0));
         Ok(BackfillSeries(number))
     }
 
@@ -108,6 +136,31 @@ impl Backfill<'_> {
         timestamp: TimestampMs,
         value: f64,
     ) -> Result<(), TsdbError> {
+        let (window, start) = self.window(series, timestamp)?;
+        let offset = u32::try_from(timestamp - start).map_err(|_| too_many())?;
+        let bytes = window.push(Entry { series: series.0, offset, value });
+        self.held_bytes += bytes;
+        Ok(())
+    }
+
+    /// Adds an exemplar. It need not be near a sample.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub fn push_exemplar(&mut self, series: BackfillSeries, exemplar: Exemplar) -> Result<(), TsdbError> {
+        let bytes = ENTRY_BYTES + exemplar.labels.size_bytes();
+        let (window, _) = self.window(series, exemplar.timestamp)?;
+        window.push_exemplar(series.0, exemplar);
+        self.held_bytes += bytes;
+        Ok(())
+    }
+
+    /// The window that an instant is in, and where it starts.
+    fn window(
+        &mut self,
+        series: BackfillSeries,
+        timestamp: TimestampMs,
+    ) -> Result<(&mut Window, i64), TsdbError> {
         if self.series.len() <= series.0 as usize {
             return Err(TsdbError::Invalid("series: it was flushed".to_owned()));
         }
@@ -115,14 +168,12 @@ impl Backfill<'_> {
             return Err(TsdbError::Invalid(format!("timestamp {timestamp}")));
         }
         let start = window_of(2, timestamp);
-        let offset = u32::try_from(timestamp - start).map_err(|_| too_many())?;
         let held = &mut self.held_bytes;
         let window = self.windows.entry(start).or_insert_with(|| {
             *held += WINDOW_BYTES;
             Window::default()
         });
-        *held += window.push(Entry { series: series.0, offset, value });
-        Ok(())
+        Ok((window, start))
     }
 
     /// Memory that samples and series take, bytes, about. A flush takes half as much again, and frees all of it. When to
@@ -144,8 +195,9 @@ impl Backfill<'_> {
     /// [`TsdbError`]; the import has failed then.
     pub async fn flush(&mut self) -> Result<(), TsdbError> {
         let order = Order::of(&self.series);
+        let known = Known { order: &order, families_of: &self.families_of, families: &self.families };
         while let Some((start, window)) = self.windows.pop_first() {
-            let block = window.write(start, &order, &mut self.done)?;
+            let block = window.write(start, &known, &mut self.done)?;
             if self.has(&block.stats) {
                 self.done.present += block.stats.samples;
                 continue;
@@ -154,7 +206,7 @@ impl Backfill<'_> {
             self.done.samples += meta.samples;
             self.done.blocks.push(meta);
         }
-        self.series = Vec::new();
+        (self.series, self.families_of, self.families) = (Vec::new(), Vec::new(), Vec::new());
         self.held_bytes = 0;
         Ok(())
     }
@@ -185,6 +237,27 @@ impl Backfill<'_> {
             Commit::Done => Ok(self.done),
             Commit::Lost => Err(TsdbError::Restarts),
         }
+    }
+}
+
+/// What windows are written with.
+struct Known<'a> {
+    order: &'a Order<'a>,
+    families_of: &'a [Option<u32>],
+    families: &'a [Metadata],
+}
+
+impl Known<'_> {
+    /// The labels of a series, by number.
+    fn labels(&self, series: u32) -> Option<&Labels> {
+        let rank = self.order.ranks.get(series as usize)?;
+        self.order.sorted.get(*rank as usize).copied()
+    }
+
+    /// What is said of the family of a series.
+    fn family(&self, series: u32) -> Option<&Metadata> {
+        let family = self.families_of.get(series as usize).copied()??;
+        self.families.get(family as usize)
     }
 }
 

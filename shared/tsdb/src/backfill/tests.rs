@@ -26,7 +26,7 @@ async fn import(store: &Store, samples: &[(&str, i64, f64)], flush_every: usize)
     let mut backfill = store.backfill().await.unwrap();
     for some in samples.chunks(flush_every) {
         for (name, timestamp, value) in some {
-            let series = backfill.series(labels(name)).unwrap();
+            let series = backfill.series(labels(name), None).unwrap();
             backfill.push(series, *timestamp, *value).unwrap();
         }
         backfill.flush().await.unwrap();
@@ -101,7 +101,7 @@ fn an_import_that_is_given_up_leaves_nothing() {
     world
         .run(async {
             let mut backfill = store.backfill().await.unwrap();
-            let series = backfill.series(labels("a")).unwrap();
+            let series = backfill.series(labels("a"), None).unwrap();
             backfill.push(series, 1, 1.0).unwrap();
             backfill.flush().await.unwrap();
             drop(backfill);
@@ -119,7 +119,7 @@ fn an_import_during_which_the_head_changed_is_refused() {
     let outcome = world
         .run(async {
             let mut backfill = store.backfill().await.unwrap();
-            let series = backfill.series(labels("a")).unwrap();
+            let series = backfill.series(labels("a"), None).unwrap();
             backfill.push(series, 1, 1.0).unwrap();
             import(&other, &[("b", 1, 1.0)], 1).await;
             backfill.commit().await
@@ -130,14 +130,46 @@ fn an_import_during_which_the_head_changed_is_refused() {
 }
 
 #[test]
+fn exemplars_and_metadata_come_with_their_series() {
+    let world = World::new(NOW);
+    let store = world.store(settings());
+    let exemplar =
+        Exemplar { labels: Labels::from_pairs([("trace_id", "x")]), value: 3.0, timestamp: 3 * HOUR };
+    let metadata = Metadata {
+        metric_family: "a".to_owned(),
+        kind: model::MetricType::Gauge,
+        help: "What a is.".to_owned(),
+        unit: String::new(),
+    };
+    let (exemplars, known) = world
+        .run(async {
+            let mut backfill = store.backfill().await.unwrap();
+            let family = backfill.family(metadata.clone()).unwrap();
+            let series = backfill.series(labels("a"), Some(family)).unwrap();
+            backfill.push(series, 5 * HOUR, 1.0).unwrap();
+            // In a window without samples.
+            backfill.push_exemplar(series, exemplar.clone()).unwrap();
+            backfill.commit().await.unwrap();
+            let exemplars =
+                storage::ExemplarQueryable::exemplars(&store, &[], 0, 9 * HOUR, 100).await.unwrap();
+            (exemplars, storage::MetadataQueryable::metadata(&store, Some("a")).await.unwrap())
+        })
+        .unwrap();
+    assert_eq!(exemplars, [storage::SeriesExemplars { labels: labels("a"), exemplars: vec![exemplar] }]);
+    assert_eq!(known, [metadata]);
+    let verified = world.run(store.verify(&mut |_| {})).unwrap().unwrap();
+    assert_eq!((verified.problems, verified.exemplars), (vec![], 1));
+}
+
+#[test]
 fn what_no_block_can_hold_is_refused() {
     let world = World::new(NOW);
     let store = world.store(settings());
     world
         .run(async {
             let mut backfill = store.backfill().await.unwrap();
-            assert!(backfill.series(Labels::from_pairs([("a", "b")])).is_err());
-            let series = backfill.series(labels("a")).unwrap();
+            assert!(backfill.series(Labels::from_pairs([("a", "b")]), None).is_err());
+            let series = backfill.series(labels("a"), None).unwrap();
             for timestamp in [i64::MIN, i64::MAX, BACKFILL_TIME_MAX + 1] {
                 assert!(backfill.push(series, timestamp, 1.0).is_err(), "{timestamp}");
             }

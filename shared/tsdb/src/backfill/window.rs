@@ -1,8 +1,9 @@
 //! The samples of one window, as they come, and as a block.
 
-use storage::Series;
+use model::Exemplar;
+use storage::{Series, SeriesExemplars};
 
-use super::{Backfilled, Order};
+use super::{Backfilled, Known};
 use crate::block::{BlockOptions, BlockWriter, WrittenBlock};
 use crate::error::TsdbError;
 
@@ -23,6 +24,8 @@ pub(super) struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Window {
     entries: Vec<Entry>,
+    /// With the numbers of their series.
+    exemplars: Vec<(u32, Exemplar)>,
 }
 
 impl Window {
@@ -37,6 +40,10 @@ impl Window {
         (self.entries.capacity() - before) * size_of::<Entry>()
     }
 
+    pub(super) fn push_exemplar(&mut self, series: u32, exemplar: Exemplar) {
+        self.exemplars.push((series, exemplar));
+    }
+
     pub(super) fn len(&self) -> u64 {
         self.entries.len() as u64
     }
@@ -46,19 +53,20 @@ impl Window {
     pub(super) fn write(
         mut self,
         start: i64,
-        order: &Order<'_>,
+        known: &Known<'_>,
         done: &mut Backfilled,
     ) -> Result<WrittenBlock, TsdbError> {
-        let rank = |entry: &Entry| order.ranks.get(entry.series as usize).copied().unwrap_or(u32::MAX);
+        let rank = |entry: &Entry| known.order.ranks.get(entry.series as usize).copied().unwrap_or(u32::MAX);
         // Stable: what came first stays first.
         self.entries.sort_by_key(|entry| (rank(entry), entry.offset));
         let options = BlockOptions { row_group_samples: ROW_GROUP_SAMPLES, ..BlockOptions::default() };
         let mut writer = BlockWriter::new(options);
         for samples in self.entries.chunk_by(|a, b| rank(a) == rank(b)) {
-            let Some(labels) = samples.first().and_then(|first| order.sorted.get(rank(first) as usize))
-            else {
-                continue;
-            };
+            let Some(first) = samples.first() else { continue };
+            let Some(labels) = known.labels(first.series) else { continue };
+            if let Some(family) = known.family(first.series) {
+                writer.push_metadata(family);
+            }
             let mut timestamps = Vec::with_capacity(samples.len());
             let mut values: Vec<f64> = Vec::with_capacity(samples.len());
             for Entry { offset, value, .. } in samples {
@@ -71,7 +79,13 @@ impl Window {
                 timestamps.push(timestamp);
                 values.push(*value);
             }
-            writer.push(&Series::floats((*labels).clone(), timestamps.into(), values.into()))?;
+            writer.push(&Series::floats(labels.clone(), timestamps.into(), values.into()))?;
+        }
+        for (series, exemplar) in self.exemplars {
+            if let Some(labels) = known.labels(series) {
+                let labels = labels.clone();
+                writer.push_exemplars(&SeriesExemplars { labels, exemplars: vec![exemplar] })?;
+            }
         }
         Ok(writer.finish()?)
     }
