@@ -27,6 +27,8 @@ use maker::Maker;
 pub const INTERVAL_MS: i64 = 15_000;
 /// Scrapes of a day.
 pub const DAY_STEPS: usize = 5_760;
+/// The part of a generated day's scrapes that fail.
+const FAILURES: f64 = 1e-4;
 /// When generated days begin, ms: a midnight from which a day fits into one of promtool's blocks of 54 h.
 pub const START_MS: i64 = 1_788_480_000_000;
 
@@ -109,7 +111,7 @@ impl Plan {
         for copy in 0..self.scale {
             let random = root.split(&format!("copy {copy}"));
             let mut add = |name: String, wavers: bool, fill: &dyn Fn(&mut Maker)| {
-                targets.push(self.target(&random, &name, wavers, fill));
+                targets.push(self.target(&random, &name, FAILURES, wavers, fill));
             };
             for number in 0..2 {
                 add(format!("node-{copy}-{number}:9100"), false, &node::fill);
@@ -126,9 +128,18 @@ impl Plan {
     }
 
     /// One target: its instants, and what `fill` gives.
-    fn target(self, random: &Random, name: &str, wavers: bool, fill: &dyn Fn(&mut Maker)) -> Target {
+    fn target(
+        self,
+        random: &Random,
+        name: &str,
+        failures: f64,
+        wavers: bool,
+        fill: &dyn Fn(&mut Maker),
+    ) -> Target {
         let mut random = random.split(name);
-        let instants = instants(&mut random.split("instants"), self.steps, wavers);
+        let mut instants = instants(&mut random.split("instants"), self.steps, wavers);
+        let mut failing = random.split("failing");
+        instants.retain(|_| !failing.chance(failures));
         let job = name.split('-').next().unwrap_or_default().to_owned();
         let labels = Labels::from_pairs([("job", job), ("instance", name.to_owned())]);
         let mut maker = Maker::new(labels, instants.len(), random.split("activity"), &mut random);
@@ -137,14 +148,14 @@ impl Plan {
     }
 }
 
-/// `count` targets that are machines, each with `steps` scrapes: what the WAL is measured with.
+/// `count` targets that are machines, each with `steps` scrapes, none of which fails: what the WAL is measured with.
 #[must_use]
 pub fn nodes(seed: u64, count: usize, steps: usize) -> Vec<Target> {
     let root = Random::new(seed);
     let plan = Plan { seed, scale: 1, steps };
     (0..count)
         .map(|number| {
-            let mut target = plan.target(&root, &format!("node-{number}:9100"), number % 3 == 2, &node::fill);
+            let mut target = plan.target(&root, &format!("node-{number}:9100"), 0.0, number % 3 == 2, &node::fill);
             target.source = SourceId(number as u64 + 1);
             target
         })
@@ -152,17 +163,14 @@ pub fn nodes(seed: u64, count: usize, steps: usize) -> Vec<Target> {
 }
 
 /// When a target is scraped: every 15 s after its own offset. Prometheus gives a scrape the scheduled instant where it
-/// starts within 2 ms of it, so most are exact; where a target `wavers`, a third of the scrapes are 2 to 4 ms late. One
-/// scrape in ten thousand fails.
+/// starts within 2 ms of it, so most are exact; where a target `wavers`, a third of the scrapes are 2 to 4 ms late.
 fn instants(random: &mut Random, steps: usize, wavers: bool) -> Vec<i64> {
     let offset = random.below(INTERVAL_MS as u64) as i64;
     let late_chance = if wavers { 0.26 + 0.18 * random.unit() } else { 0.06 * random.unit() };
     let mut instants = Vec::with_capacity(steps);
     for step in 0..steps {
         let late = if random.chance(late_chance) { 2 + random.below(3) as i64 } else { 0 };
-        if !random.chance(1e-4) {
-            instants.push(START_MS + offset + step as i64 * INTERVAL_MS + late);
-        }
+        instants.push(START_MS + offset + step as i64 * INTERVAL_MS + late);
     }
     instants
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use model::Labels;
 use platform::Objects;
 use platform_sim::{Latency, World, WorldOptions};
 use tsdb::block::{BlockOptions, BlockWriter, WrittenBlock, object_key};
@@ -46,10 +45,21 @@ pub struct Measured<T> {
 }
 
 impl Lab {
-    /// An empty world at `now`, ms since the epoch.
+    /// An empty world at `now`, ms since the epoch, that counts rounds.
     #[must_use]
     pub fn new(now: i64) -> Self {
-        let latency = Latency { min: HALF_ROUND, max: HALF_ROUND };
+        Self::with_latency(now, HALF_ROUND)
+    }
+
+    /// An empty world at `now`, ms since the epoch, in which requests take no time: for work that must keep to a
+    /// schedule. It counts no rounds.
+    #[must_use]
+    pub fn without_latency(now: i64) -> Self {
+        Self::with_latency(now, Duration::ZERO)
+    }
+
+    fn with_latency(now: i64, half: Duration) -> Self {
+        let latency = Latency { min: half, max: half };
         let world = World::with(WorldOptions { start_ms: now, latency, ..WorldOptions::new(1) });
         let platform = world.platform();
         let objects = Arc::new(CountingObjects::new(platform.objects));
@@ -169,9 +179,4 @@ pub fn block_meta(block: &WrittenBlock) -> BlockMeta {
 #[must_use]
 pub fn block_bytes(block: &WrittenBlock) -> u64 {
     block.files.iter().map(|(_, bytes)| bytes.len() as u64).sum()
-}
-
-/// The label sets of a data set, for picking some.
-pub fn label_sets(data: &DataSet) -> impl Iterator<Item = &Labels> {
-    data.series.iter().map(|series| &series.labels)
 }

@@ -1,29 +1,61 @@
-//! Everything in one run; prints tables in Markdown.
+//! Everything in one run; prints tables in Markdown as they come.
 
 use std::io::Write;
 
-use storage_bench::table::{Table, count, percent};
-use storage_bench::{Outcome, capture, data::DataSet, generate};
+use storage_bench::capture::{self, Instants};
+use storage_bench::data::DataSet;
+use storage_bench::generate::Plan;
+use storage_bench::options::Options;
+use storage_bench::parts::{reads, sizes, speed, wal, wal_cost};
+use storage_bench::table::Table;
+use storage_bench::{Outcome, usage};
 
 fn main() -> Outcome<()> {
-    let mut sets: Vec<DataSet> = Vec::new();
-    if let Some(captures) = capture::load()? {
-        sets.push(capture::data_set(&captures, capture::Instants::Scheduled)?);
+    let options = Options::parse(std::env::args().skip(1))?;
+    let captures = capture::load()?.unwrap_or_default();
+    let seed = options.seeds.first().copied().unwrap_or(1);
+    if options.has("sizes") || options.has("speed") {
+        let peers = options.peer_days > 0;
+        let mut sets: Vec<(DataSet, bool)> = Vec::new();
+        if !captures.is_empty() {
+            sets.push((capture::data_set(&captures, Instants::Scheduled)?, peers));
+            sets.push((capture::data_set(&captures, Instants::Recorded)?, peers));
+        }
+        for (number, seed) in options.seeds.iter().enumerate() {
+            let plan = Plan { seed: *seed, scale: 1, steps: options.steps };
+            sets.push((plan.data_set(), number < options.peer_days));
+        }
+        print(&[sizes::data(&sets)])?;
+        if options.has("sizes") {
+            print(&sizes::run(&sets)?)?;
+        }
+        if options.has("speed") {
+            print(&[speed::run(&sets, options.repeat)?])?;
+        }
     }
-    sets.push(generate::Plan { seed: 1, scale: 1, steps: generate::DAY_STEPS }.data_set());
-    let mut table =
-        Table::new("Data", &["set", "series", "samples", "constant series", "changes", "NaNs left out"]);
-    for data in &sets {
-        let stats = data.stats();
-        table.row([
-            data.name.clone(),
-            count(stats.series),
-            count(stats.samples),
-            percent(stats.constant_series as f64, stats.series as f64),
-            percent(stats.changes as f64, stats.samples as f64),
-            count(data.nans_left_out),
-        ]);
+    if options.has("reads") {
+        let plan = Plan { seed, scale: options.scale, steps: options.steps };
+        print(&reads::run(&plan.data_set())?)?;
     }
-    write!(std::io::stdout(), "{table}")?;
+    if options.has("wal") {
+        print(&wal::run(&captures, seed, options.repeat)?)?;
+    }
+    if options.has("cost") {
+        print(&[wal_cost::run(seed)?])?;
+    }
+    writeln!(
+        std::io::stdout(),
+        "Used by this process: {:.1} s of CPU, at most {} MiB of memory.",
+        usage::cpu_time().as_secs_f64(),
+        usage::peak_rss_bytes() >> 20
+    )?;
     Ok(())
+}
+
+fn print(tables: &[Table]) -> Outcome<()> {
+    let mut out = std::io::stdout().lock();
+    for table in tables {
+        write!(out, "{table}")?;
+    }
+    Ok(out.flush()?)
 }

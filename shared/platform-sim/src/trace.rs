@@ -56,17 +56,20 @@ pub struct Counters {
     pub dead_letters: u64,
 }
 
-/// How many records are kept.
-const RECORDS_KEPT: usize = 1_000;
-
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Trace {
     hash: u64,
+    /// How many records are kept.
+    kept: usize,
     pub(crate) counters: Counters,
     records: VecDeque<EffectRecord>,
 }
 
 impl Trace {
+    pub(crate) fn new(kept: usize) -> Self {
+        Self { hash: 0, kept, counters: Counters::default(), records: VecDeque::new() }
+    }
+
     pub(crate) fn hash(&self) -> u64 {
         self.hash
     }
@@ -77,7 +80,7 @@ impl Trace {
 
     pub(crate) fn note(&mut self, record: EffectRecord) {
         self.note_line(&record.to_string());
-        if self.records.len() == RECORDS_KEPT {
+        if self.records.len() >= self.kept {
             self.records.pop_front();
         }
         self.records.push_back(record);

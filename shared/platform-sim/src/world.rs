@@ -45,6 +45,8 @@ pub struct WorldOptions {
     pub receives_max: u32,
     /// After so many polls a run counts as stalled.
     pub polls_max: u64,
+    /// How many of the latest effects are kept to look at.
+    pub records_kept: usize,
 }
 
 impl WorldOptions {
@@ -57,6 +59,7 @@ impl WorldOptions {
             latency: Latency { min: Duration::from_micros(500), max: Duration::from_millis(5) },
             receives_max: 5,
             polls_max: 1_000_000_000,
+            records_kept: 1_000,
         }
     }
 }
@@ -134,7 +137,7 @@ impl World {
             effects: 0,
             targets: None,
             stores: Stores::default(),
-            trace: Trace::default(),
+            trace: Trace::new(options.records_kept),
             explore: None,
         };
         let inner = Inner { options, ready: Arc::default(), state: Mutex::new(state) };

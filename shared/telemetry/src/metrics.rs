@@ -180,6 +180,12 @@ impl Metrics {
         self.tasks.missed.with_label_values(&[function]).inc_by(count as u64);
     }
 
+    /// How much of a function's work has been missed so far.
+    #[must_use]
+    pub fn missed_total(&self, function: &str) -> u64 {
+        self.tasks.missed.with_label_values(&[function]).get()
+    }
+
     /// So many messages wait in a queue.
     pub fn queue_messages(&self, queue: &str, messages: usize) {
         self.tasks
