@@ -8,6 +8,7 @@ mod bad_targets;
 mod crash;
 mod damage;
 mod disk;
+mod duckdb_questions;
 mod errors;
 mod lifecycle;
 mod node_exporters;
