@@ -35,6 +35,7 @@ mod compact;
 mod error;
 mod head;
 pub mod keys;
+mod live;
 mod merge;
 mod planner;
 mod ports;
