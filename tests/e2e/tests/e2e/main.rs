@@ -5,6 +5,7 @@
 
 mod alerting;
 mod bad_targets;
+mod blocks_sql;
 mod crash;
 mod damage;
 mod disk;
