@@ -32,7 +32,7 @@ fn recorded_scrapes_come_back_from_the_wal_and_take_no_more_than_they_did() {
     for (capture, (job, bytes_max, units_max)) in captures.iter_mut().zip(limits) {
         assert_eq!(capture.job, job);
         let mut random = Random::new(1);
-        capture.bodies.truncate(60);
+        capture.bodies.truncate(25);
         let scrapes = capture.scrapes(Instants::Scheduled).unwrap();
         let ticks: Vec<Vec<Scrape>> =
             scrapes.into_iter().map(|scrape| vec![with_report(scrape, &mut random)]).collect();
