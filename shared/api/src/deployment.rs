@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use config::{GlobalConfig, RuleGroup};
-use model::TimestampMs;
+use model::{Metadata, TimestampMs};
 use wire::{BlockMeta, RuleGroupState, ScrapePool};
 
 use crate::{ApiError, GlobalUrlOptions};
@@ -18,6 +19,11 @@ pub type DeploymentFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, ApiErro
 pub trait Deployment: Send + Sync {
     /// The scrape pools and how their targets' last scrapes went.
     fn targets(&self) -> DeploymentFuture<'_, Targets>;
+    /// What each of some targets last said of its metric families, by the targets' sources; each sorted by family.
+    fn target_metadata<'a>(
+        &'a self,
+        sources: &'a [&'a str],
+    ) -> DeploymentFuture<'a, BTreeMap<String, Arc<[Metadata]>>>;
     /// The rule groups with their state, in the order of their files.
     fn rule_groups(&self) -> DeploymentFuture<'_, Vec<RuleGroupStatus>>;
     /// URLs of the Alertmanagers that alerts are sent to.

@@ -1,10 +1,14 @@
 //! foxfire's own metrics.
 
 mod families;
+mod pushes;
 
 use prometheus::TextEncoder;
 
 use families::{ApiFamilies, QueryFamilies, RuleFamilies, ScrapeFamilies, StoreFamilies, TaskFamilies};
+use pushes::PushFamilies;
+
+pub use pushes::Pushed;
 
 use crate::process::ProcessMetrics;
 
@@ -18,6 +22,7 @@ pub struct Metrics {
     scrape: ScrapeFamilies,
     store: StoreFamilies,
     tasks: TaskFamilies,
+    pushes: PushFamilies,
     process: ProcessMetrics,
 }
 
@@ -52,6 +57,7 @@ impl Metrics {
             scrape: families::made(ScrapeFamilies::new(&registry)),
             store: families::made(StoreFamilies::new(&registry)),
             tasks: families::made(TaskFamilies::new(&registry)),
+            pushes: families::made(PushFamilies::new(&registry)),
             process: families::made(ProcessMetrics::new(&registry)),
             registry,
         }

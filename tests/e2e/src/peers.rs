@@ -87,6 +87,58 @@ impl Alertmanager {
     }
 }
 
+/// Debian's Prometheus, listening on loopback.
+#[derive(Debug)]
+pub struct Prometheus {
+    /// `host:port`.
+    pub address: String,
+    process: Process,
+    _folder: TempDir,
+}
+
+impl Prometheus {
+    /// Starts one with a configuration and further flags.
+    pub fn start(config: &str, flags: &[&str]) -> Self {
+        let folder = TempDir::new().unwrap();
+        let data = folder.path().join("data");
+        Self::run(folder, &data, config, flags)
+    }
+
+    /// Starts one that only answers from what is in `data`, however old.
+    pub fn on(data: &Path) -> Self {
+        let folder = TempDir::new().unwrap();
+        Self::run(folder, data, "scrape_configs: []\n", &["--storage.tsdb.retention.time=100y"])
+    }
+
+    fn run(folder: TempDir, data: &Path, config: &str, flags: &[&str]) -> Self {
+        let program = debian("prometheus", "prometheus");
+        let path = folder.path().join("prometheus.yml");
+        std::fs::write(&path, config).unwrap();
+        let address = format!("127.0.0.1:{}", free_port());
+        let mut all = vec![
+            format!("--config.file={}", path.display()),
+            format!("--storage.tsdb.path={}", data.display()),
+            format!("--web.listen-address={address}"),
+        ];
+        all.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        let process = Process::start(&program, &all, &folder.path().join("log"));
+        wait_for_http(&address, "/-/ready");
+        Self { address, process, _folder: folder }
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// The `data` of a successful answer.
+    pub fn data(&self, path: &str) -> serde_json::Value {
+        let (status, body) = get(&self.address, path).unwrap();
+        assert_eq!(status, 200, "{path}: {body}");
+        serde_json::from_str::<serde_json::Value>(&body).unwrap()["data"].clone()
+    }
+}
+
 fn wait_for_http(address: &str, path: &str) {
     eventually(&format!("{address}{path}"), Duration::from_secs(20), || match get(address, path) {
         Ok((200, _)) => Ok(()),

@@ -20,14 +20,19 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("http-client", &["config", "platform"]),
     ("scrape", &["config", "http-client", "model", "platform", "storage", "textparse", "wire"]),
     ("tsdb", &["model", "platform", "storage", "wire"]),
+    ("remote", &["model"]),
     ("notify", &["config", "http-client", "model", "platform", "wire"]),
     ("rules", &["config", "model", "platform", "promql", "storage", "wire"]),
     ("control", &["config", "platform", "promql", "rules", "wire"]),
     ("api", &["config", "model", "platform", "promql", "storage", "wire"]),
     ("discovery-function", &["control", "discovery", "platform", "telemetry", "wire"]),
     ("scraper-function", &["control", "model", "platform", "scrape", "storage", "telemetry", "tsdb", "wire"]),
+    ("ingest-function", &["model", "platform", "remote", "storage", "telemetry", "tsdb"]),
     ("compactor-function", &["control", "platform", "telemetry", "tsdb", "wire"]),
-    ("query-function", &["api", "config", "control", "discovery", "platform", "storage", "tsdb", "wire"]),
+    (
+        "query-function",
+        &["api", "config", "control", "discovery", "model", "platform", "storage", "tsdb", "wire"],
+    ),
     (
         "ruler-function",
         &[
