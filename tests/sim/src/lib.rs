@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod chaos;
+pub mod command;
 pub mod day;
 pub mod explore;
 pub mod fleet;
@@ -12,6 +13,7 @@ pub mod oracle;
 pub mod plan;
 pub mod process;
 pub mod rules;
+pub mod shrink;
 pub mod watch;
 pub mod workers;
 

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use platform::{Deadline, Handler, Queue, Receipt, Retry};
-use platform_sim::{Ended, Latency, Snapshot, WorldOptions};
+use platform_sim::{
+    Ended, Fate, FaultPlan, Latency, Operation, Random, Situation, Snapshot, WorldOptions,
+};
 use telemetry::Metrics;
 use tsdb::Settings;
 use wire::{CollectTask, CompactTask, CompactWork, ConfigBundle, DiscoverTask, RuleFileText, RuleTask, ScrapeTask};
@@ -29,14 +31,21 @@ use crate::workers::scrape_due;
 pub enum Kind {
     /// One message delivered to two scrapers, time passing, two compactors, a collector, a reader.
     Write,
-    /// The same with payloads in objects.
+    /// The small one with payloads in objects.
     WriteBulky,
-    /// The same where the scrapers are so slow that their segment gets a name of its own.
+    /// The small one where the targets may be so slow that their segment gets a name of its own.
     WriteSlow,
+    /// Two messages of a source, each delivered to the same two sandboxes, so that the second segment may be coded against
+    /// the first; a reader.
+    Chain,
     /// One message delivered to two scrapers, time passing, a compactor, a reader: small enough for every run of the tests.
     WriteSmall,
     /// Two compactors that merge the same blocks, a collector, a reader.
     Merge,
+    /// Two compactors that merge the same blocks, and nobody else.
+    MergeTwice,
+    /// A merge that crashed before its commit, and left a block: a compactor, a collector.
+    Orphan,
     /// A block past its retention: two compactors, a collector, a reader.
     Retention,
     /// A rule group: one tick delivered twice, the next tick once, a reader.
@@ -72,12 +81,15 @@ const PROCESSES: usize = 10;
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::Write,
         Self::WriteBulky,
         Self::WriteSlow,
+        Self::Chain,
         Self::WriteSmall,
         Self::Merge,
+        Self::MergeTwice,
+        Self::Orphan,
         Self::Retention,
         Self::Rules,
         Self::Plan,
@@ -97,6 +109,8 @@ impl Kind {
             query_grace_ms: 0,
             retention_ms: None,
             merge_inputs_max: 8,
+            // Short, so that listing the hours that may hold segments takes few calls.
+            wal_expiry_ms: 3 * HOUR_MS,
             concurrency: 4,
             ..Settings::default()
         };
@@ -104,7 +118,7 @@ impl Kind {
             Self::Write | Self::WriteSlow | Self::WriteSmall | Self::Plan => Settings { window_ms: MINUTE_MS, ..settings },
             Self::WriteBulky => Settings { window_ms: MINUTE_MS, inline_bytes_max: 0, ..settings },
             Self::Retention => Settings { retention_ms: Some(HOUR_MS), ..settings },
-            Self::Merge | Self::Rules => settings,
+            Self::Merge | Self::MergeTwice | Self::Orphan | Self::Rules | Self::Chain => settings,
         }
     }
 }
@@ -232,16 +246,19 @@ impl<'a> World<'a> {
                 }
                 Ok(received)
             }
-            Kind::Merge | Kind::Retention => {
+            Kind::Merge | Kind::MergeTwice | Kind::Orphan | Kind::Retention => {
                 for minute in [1, 21] {
                     self.scrape_window(&process, start + minute * MINUTE_MS)?;
                     self.wait_until(start + (minute + 14) * MINUTE_MS);
                     self.compact(&process)?;
                 }
                 self.wait_until(start + 2 * HOUR_MS + 8 * MINUTE_MS);
-                if kind == Kind::Merge {
+                if kind != Kind::Retention {
                     self.compact(&process)?;
                     self.wait_until(start + 2 * HOUR_MS + 10 * MINUTE_MS);
+                }
+                if kind == Kind::Orphan {
+                    self.crash_before_commit();
                 }
                 Ok(Vec::new())
             }
@@ -257,8 +274,27 @@ impl<'a> World<'a> {
                 // The first tick is over; of the two that follow, the earlier is delivered twice.
                 Ok(self.at_ticks(&process, &tasks, &ticks))
             }
+            Kind::Chain => {
+                self.scrape_window(&process, start + MINUTE_MS)?;
+                self.handle(
+                    &process.discovery,
+                    DiscoverTask { from: start + 2 * MINUTE_MS, until: start + 4 * MINUTE_MS },
+                )?;
+                // Both are due, and neither is late.
+                let queue = &*process.platform.scrape_queue;
+                let first = self.receive(queue, 1, 2)?;
+                let second = self.receive(queue, 1, 2)?;
+                Ok(first.into_iter().chain(second).collect())
+            }
             Kind::Plan => Ok(Vec::new()),
         }
+    }
+
+    fn crash_before_commit(&self) {
+        self.sim.set_faults(CrashAtCommit);
+        self.spawn_compact("crash", 9);
+        self.sim.run_for(Duration::from_millis(1));
+        self.sim.heal();
     }
 
     fn at_ticks(
@@ -357,7 +393,7 @@ impl<'a> World<'a> {
     /// Starts the invocations of the scenario.
     pub fn spawn_all(&self) {
         match self.scenario.kind {
-            Kind::Write | Kind::WriteBulky => {
+            Kind::Write => {
                 self.spawn_scrapes();
                 self.spawn_clock();
                 self.spawn_compact("compact 1", 3);
@@ -365,11 +401,23 @@ impl<'a> World<'a> {
                 self.spawn_collect(5);
                 self.spawn_reader(6);
             }
-            Kind::WriteSmall | Kind::WriteSlow => {
+            Kind::Chain => {
+                self.spawn_scrapes();
+                self.spawn_reader(6);
+            }
+            Kind::WriteSmall | Kind::WriteBulky | Kind::WriteSlow => {
                 self.spawn_scrapes();
                 self.spawn_clock();
                 self.spawn_compact("compact 1", 3);
                 self.spawn_reader(6);
+            }
+            Kind::MergeTwice => {
+                self.spawn_compact("compact 1", 3);
+                self.spawn_compact("compact 2", 4);
+            }
+            Kind::Orphan => {
+                self.spawn_compact("compact 1", 3);
+                self.spawn_collect(5);
             }
             Kind::Merge | Kind::Retention => {
                 self.spawn_compact("compact 1", 3);
@@ -403,38 +451,22 @@ impl<'a> World<'a> {
         self.sim.spawn("time", async move { handle.jump(PASSES).await });
     }
 
+    /// Starts a sandbox for each delivery of a message; where there are several messages, it handles one after the other.
     fn spawn_scrapes(&self) {
-        for (nth, (body, receipt)) in self.scenario.deliveries.iter().enumerate() {
-            let Ok(task) = wire::decode::<ScrapeTask>("task", body) else { continue };
-            let (process, receipt) = (self.process(nth + 1), receipt.clone());
+        let tasks: Vec<(ScrapeTask, Receipt)> = self
+            .scenario
+            .deliveries
+            .iter()
+            .filter_map(|(body, receipt)| Some((wire::decode("task", body).ok()?, receipt.clone())))
+            .collect();
+        for nth in 0..2 {
+            let process = self.process(nth + 1);
+            let mine: Vec<(ScrapeTask, Receipt)> = tasks.iter().skip(nth).step_by(2).cloned().collect();
             let (ledger, handle, mutant) =
                 (Arc::clone(&self.ledger), (*self.sim).clone(), self.scenario.mutant);
             self.sim.spawn(&format!("scrape {}", nth + 1), async move {
-                let queue = Arc::clone(&process.platform.scrape_queue);
-                process.begin_task((task.tick, task.shard));
-                let promise = |task: &ScrapeTask| {
-                    acknowledge(&ledger, task, handle.now_ms());
-                    handle.observe(hash(&(task.tick, task.shard)));
-                };
-                if mutant == Some(Mutant::AcknowledgeFirst) {
-                    promise(&task);
-                    let _ = queue.delete(&receipt).await;
-                }
-                let before = process.metrics.missed_total("scraper");
-                let handled = process.scraper.handle(task.clone(), FOREVER).await;
-                let missed = process.metrics.missed_total("scraper") > before;
-                let done = match &handled {
-                    Ok(()) => true,
-                    Err(error) => {
-                        let retry = scraper_function::Scraper::retry(error);
-                        judge(&ledger, retry, error) || mutant == Some(Mutant::AcknowledgeFailures)
-                    }
-                };
-                if done {
-                    if !missed {
-                        promise(&task);
-                    }
-                    let _ = queue.delete(&receipt).await;
+                for (task, receipt) in mine {
+                    scrape(&process, &ledger, &handle, mutant, task, receipt).await;
                 }
             });
         }
@@ -495,7 +527,16 @@ impl<'a> World<'a> {
             let promised = audit::promised(&ledger, 0, now);
             handle.learn(promised.tasks.len() as u64);
             // A reader that fails under faults tries again later.
-            let Ok(view) = audit::read(&process.store, &watch, 0, now, retention_ms).await else { return };
+            let view = match audit::read(&process.store, &watch, 0, now, retention_ms).await {
+                Ok(view) => view,
+                Err(violation) => {
+                    // A port may have failed; what is stored must not be wrong.
+                    if violation.detail.contains("orrupt") {
+                        lock(&ledger).violate(violation);
+                    }
+                    return;
+                }
+            };
             handle.observe(hash_rows(&view.rows));
             let mut ledger = lock(&ledger);
             if let Err(violation) = lock(&oracle).check(&view, &promised, &ledger) {
@@ -593,6 +634,55 @@ impl<'a> World<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// The first compare-and-set is never done: its caller crashes.
+struct CrashAtCommit;
+
+impl FaultPlan for CrashAtCommit {
+    fn fate(&mut self, situation: &Situation<'_>, _: &mut Random) -> Fate {
+        match situation.operation {
+            Operation::RowCompareAndSet => Fate::CrashBefore,
+            _ => Fate::Ok,
+        }
+    }
+}
+
+/// Handles a delivery of a scrape task, and acknowledges it.
+async fn scrape(
+    process: &Process,
+    ledger: &Mutex<Ledger>,
+    handle: &platform_sim::Handle,
+    mutant: Option<Mutant>,
+    task: ScrapeTask,
+    receipt: Receipt,
+) {
+    let queue = Arc::clone(&process.platform.scrape_queue);
+    process.begin_task((task.tick, task.shard));
+    let promise = |task: &ScrapeTask| {
+        acknowledge(ledger, task, handle.now_ms());
+        handle.observe(hash(&(task.tick, task.shard)));
+    };
+    if mutant == Some(Mutant::AcknowledgeFirst) {
+        promise(&task);
+        let _ = queue.delete(&receipt).await;
+    }
+    let before = process.metrics.missed_total("scraper");
+    let handled = process.scraper.handle(task.clone(), FOREVER).await;
+    let missed = process.metrics.missed_total("scraper") > before;
+    let done = match &handled {
+        Ok(()) => true,
+        Err(error) => {
+            let retry = scraper_function::Scraper::retry(error);
+            judge(ledger, retry, error) || mutant == Some(Mutant::AcknowledgeFailures)
+        }
+    };
+    if done {
+        if !missed {
+            promise(&task);
+        }
+        let _ = queue.delete(&receipt).await;
     }
 }
 
