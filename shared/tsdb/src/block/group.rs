@@ -9,9 +9,8 @@ use futures::lock::Mutex;
 use model::labels::METRIC_NAME;
 use model::{Labels, LabelsBuilder};
 
-use super::encoding::Physical;
 use super::footer::{Footer, Group, PageLocation};
-use super::page::{Levels, Rows, read_chunk, read_page};
+use super::page::{Levels, ListItem, ListReader, Rows, read_chunk};
 use super::schema::samples;
 use super::source::Source;
 use super::types::BlockError;
@@ -64,6 +63,8 @@ pub(super) struct ValuePages<'a> {
     m: PageReader<'a, i64>,
     r: PageReader<'a, i64>,
     f: PageReader<'a, f64>,
+    /// Constant values by bits and number: many rows are zeros alone, and share them.
+    constants: BTreeMap<(u64, usize), Arc<[f64]>>,
 }
 
 impl SamplesFile {
@@ -143,12 +144,12 @@ impl SamplesFile {
         let (r_len, f_pages) = (r.len(), f);
         let r_bytes = r.into_iter().zip(fetched.by_ref().take(r_len)).collect();
         let f_bytes = f_pages.into_iter().zip(fetched).collect();
-        Ok(ValuePages {
-            index,
-            m: PageReader::new(&index.m, m_bytes),
-            r: PageReader::new(&index.r, r_bytes),
-            f: PageReader::new(&index.f, f_bytes),
-        })
+        let readers = || {
+            let m = PageReader::new(&index.m, m_bytes)?;
+            let (r, f) = (PageReader::new(&index.r, r_bytes)?, PageReader::new(&index.f, f_bytes)?);
+            Ok(ValuePages { index, m, r, f, constants: BTreeMap::new() })
+        };
+        readers().map_err(|reason| self.corrupt(reason))
     }
 }
 
@@ -166,21 +167,24 @@ fn wanted_pages(pages: &[PageLocation], rows: &[usize], is_wanted: impl Fn(usize
 
 impl ValuePages<'_> {
     /// The samples `range` of the values of `row`, which must not be less than the rows asked before.
-    pub(super) fn get(&mut self, row: usize, range: Range<usize>) -> Result<Vec<f64>, &'static str> {
+    pub(super) fn get(&mut self, row: usize, range: Range<usize>) -> Result<Arc<[f64]>, &'static str> {
         const MISSING: &str = "the values of a row are missing";
         let meta = self.index.rows.get(row).ok_or(MISSING)?;
         match meta.form {
-            Form::Empty => Ok(Vec::new()),
-            Form::Constant(value) => Ok(vec![value; range.len()]),
-            Form::Raw => Ok(self.f.get(row, meta.n)?.get(range).ok_or(MISSING)?.to_vec()),
+            Form::Empty => Ok(Arc::default()),
+            Form::Constant(value) => {
+                let make = || std::iter::repeat_n(value, range.len()).collect();
+                Ok(Arc::clone(self.constants.entry((value.to_bits(), range.len())).or_insert_with(make)))
+            }
+            Form::Raw => Ok(self.f.get(row, meta.n)?.get(range).ok_or(MISSING)?.into()),
             Form::Scaled(scale) => {
                 let m = self.m.get(row, meta.n)?.get(range).ok_or(MISSING)?;
-                Ok(m.iter().map(|m| scale.value(*m)).collect())
+                Ok(scale.values(m))
             }
             Form::ScaledWithResidual(scale, ulp) => {
                 let m = self.m.get(row, meta.n)?.get(range.clone()).ok_or(MISSING)?;
                 let r = self.r.get(row, meta.n)?.get(range).ok_or(MISSING)?;
-                Ok(m.iter().zip(r).map(|(m, r)| scale.value_with_residual(*m, *r, ulp)).collect())
+                Ok(scale.values_with_residuals(m, r, ulp))
             }
         }
     }
@@ -190,26 +194,29 @@ impl ValuePages<'_> {
 struct PageReader<'a, T> {
     locations: &'a [PageLocation],
     bytes: BTreeMap<usize, Bytes>,
-    decoded: Option<(Range<usize>, Rows<T>)>,
+    reader: ListReader<T>,
+    /// The rows that `reader` has.
+    decoded: Range<usize>,
 }
 
-impl<'a, T: Physical> PageReader<'a, T> {
-    fn new(locations: &'a [PageLocation], bytes: BTreeMap<usize, Bytes>) -> Self {
-        Self { locations, bytes, decoded: None }
+impl<'a, T: ListItem> PageReader<'a, T> {
+    fn new(locations: &'a [PageLocation], bytes: BTreeMap<usize, Bytes>) -> Result<Self, &'static str> {
+        Ok(Self { locations, bytes, reader: ListReader::new()?, decoded: 0..0 })
     }
 
     /// The list of `row`, which must have `n` values.
     fn get(&mut self, row: usize, n: usize) -> Result<&[T], &'static str> {
         const MISSING: &str = "a value page is missing";
-        if !self.decoded.as_ref().is_some_and(|(rows, _)| rows.contains(&row)) {
+        if !self.decoded.contains(&row) {
             let page = self.locations.partition_point(|page| page.rows.end <= row);
             let location = self.locations.get(page).ok_or(MISSING)?;
             let bytes = self.bytes.remove(&page).ok_or(MISSING)?;
-            let rows = read_page(&bytes, Levels::OPTIONAL_LIST, location.rows.len())?;
-            self.decoded = Some((location.rows.clone(), rows));
+            self.decoded = 0..0;
+            self.reader.read(&bytes, Levels::OPTIONAL_LIST, location.rows.len())?;
+            self.decoded = location.rows.clone();
         }
-        let (rows, lists) = self.decoded.as_ref().ok_or(MISSING)?;
-        let list = row.checked_sub(rows.start).and_then(|row| lists.get(row)).ok_or(MISSING)?;
+        let list = row.checked_sub(self.decoded.start).and_then(|row| self.reader.rows().get(row));
+        let list = list.ok_or(MISSING)?;
         if list.len() == n { Ok(list) } else { Err("a row has another number of values") }
     }
 }

@@ -9,10 +9,14 @@
 //! The files are described byte by byte in `docs/format.md`.
 
 mod column;
+mod delta;
 mod encoding;
+mod file;
 mod footer;
 mod group;
+mod group_writer;
 mod instants;
+mod list_column;
 mod page;
 mod reader;
 mod schema;

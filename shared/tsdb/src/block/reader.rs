@@ -246,10 +246,12 @@ impl BlockReader {
             let samples = clip(file, index, row, &instants, times)?;
             let (Some(meta), false) = (index.rows.get(row), samples.is_empty()) else { continue };
             let with_values = samples.start..samples.end.min(meta.n);
-            let mut read = values.get(row, with_values).map_err(|reason| file.corrupt(reason))?;
-            if samples.end > meta.n {
-                read.push(stale_nan());
-            }
+            let read = values.get(row, with_values).map_err(|reason| file.corrupt(reason))?;
+            let read = if samples.end > meta.n {
+                Values::Owned(read.iter().copied().chain([stale_nan()]).collect())
+            } else {
+                Values::Common(read)
+            };
             let timestamps = instants.get(&meta.tl).and_then(|all| shared.get(meta, all, samples));
             let timestamps = timestamps.ok_or_else(|| file.corrupt("a timeline is missing"))?;
             pieces.push(Piece {
@@ -448,7 +450,22 @@ impl Shared {
 struct Piece {
     labels: Labels,
     timestamps: Times,
-    values: Vec<f64>,
+    values: Values,
+}
+
+#[derive(Debug)]
+enum Values {
+    Common(Arc<[f64]>),
+    Owned(Vec<f64>),
+}
+
+impl Values {
+    fn as_slice(&self) -> &[f64] {
+        match self {
+            Self::Common(values) => values,
+            Self::Owned(values) => values,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -472,7 +489,11 @@ impl Piece {
             Times::Common(timestamps) => timestamps,
             Times::Owned(timestamps) => timestamps.into(),
         };
-        Series::floats(self.labels, timestamps, self.values.into())
+        let values = match self.values {
+            Values::Common(values) => values,
+            Values::Owned(values) => values.into(),
+        };
+        Series::floats(self.labels, timestamps, values)
     }
 }
 
@@ -491,6 +512,10 @@ fn join(series: &mut Vec<Piece>, piece: Piece) -> Result<(), BlockError> {
         Times::Owned(timestamps) => timestamps.extend_from_slice(added),
         Times::Common(timestamps) => last.timestamps = Times::Owned([&**timestamps, added].concat()),
     }
-    last.values.extend_from_slice(&piece.values);
+    let added = piece.values.as_slice();
+    match &mut last.values {
+        Values::Owned(values) => values.extend_from_slice(added),
+        Values::Common(values) => last.values = Values::Owned([&**values, added].concat()),
+    }
     Ok(())
 }

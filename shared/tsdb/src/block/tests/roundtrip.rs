@@ -81,9 +81,15 @@ fn any_block() -> impl Strategy<Value = Vec<Series>> {
 }
 
 fn any_options() -> impl Strategy<Value = BlockOptions> {
-    (1usize..50, 1usize..5_000, 1usize..60).prop_map(|(row_group_series, row_group_samples, file_series)| {
-        BlockOptions { zstd_level: 1, row_group_series, row_group_samples, file_series }
-    })
+    (1usize..50, 1usize..5_000, 1usize..60, 100usize..100_000).prop_map(
+        |(row_group_series, row_group_samples, file_series, file_bytes)| BlockOptions {
+            zstd_level: 1,
+            row_group_series,
+            row_group_samples,
+            file_series,
+            file_bytes,
+        },
+    )
 }
 
 fn any_matcher() -> impl Strategy<Value = Matcher> {
