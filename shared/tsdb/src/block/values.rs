@@ -368,7 +368,7 @@ mod tests {
 
     #[test]
     fn noise_of_one_size_takes_its_mantissas_and_mixtures_are_raw() {
-        let random = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let random = |n: u64| (n * n * n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let noise: Vec<f64> = (1..100).map(|n| 1.0 + random(n) as f64 / u64::MAX as f64).collect();
         assert_eq!(scale_of(&noise), (f64::EPSILON, 1.0));
         let of_all_sizes: Vec<f64> = (1..100).map(|n| f64::from_bits(random(n) >> 2)).collect();
