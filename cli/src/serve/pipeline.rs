@@ -15,7 +15,7 @@ use ruler_function::{RulePlanner, Ruler};
 use scraper_function::Scraper;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use wire::{CollectTask, CompactTask, DiscoverTask};
+use wire::{CollectTask, CompactTask, CompactWork, DiscoverTask};
 
 use super::wiring::{Queues, Wired};
 use super::workers::{Ended, Function, invoke, work};
@@ -107,7 +107,7 @@ async fn skip(wired: &Wired, from: i64, until: i64) {
 
 async fn compact(wired: Arc<Wired>, mut stop: Stop) {
     while !stopped_within(&mut stop, COMPACT_EVERY).await {
-        let task = CompactTask { tick: wired.platform.clock.now_ms() };
+        let task = CompactTask { tick: wired.platform.clock.now_ms(), work: CompactWork::All };
         invoke(COMPACTOR, &wired, task).await;
     }
 }

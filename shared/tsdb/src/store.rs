@@ -1,21 +1,23 @@
 //! The store: ports, keys and caches together. What it does is in the modules named after it.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use wire::{BlockMeta, Manifest};
 
-use crate::block::BlockReader;
+use crate::block::{BlockContext, BlockReader};
 use crate::cache::Lru;
 use crate::error::TsdbError;
 use crate::keys::{Day, Keys};
 use crate::ports::Ports;
-use crate::segments::Segment;
+use crate::segments::{Segment, SegmentPart};
 use crate::settings::Settings;
-use crate::wal::{Layout, LayoutCache, LayoutId};
+use crate::wal::{Layout, LayoutCache, LayoutId, Tips};
 
 /// How often a reader starts over because what it was reading has been collected (L1).
 pub(crate) const RESTARTS_MAX: usize = 3;
+/// The part of the cache of blocks that is for the ends of their files; the rest is for what is decoded.
+const READERS_SHARE: usize = 4;
 /// Manifests kept: the current one, and some that slow readers still use.
 const MANIFESTS_KEPT: usize = 8;
 
@@ -26,7 +28,7 @@ pub struct Store {
     pub(crate) keys: Keys,
     pub(crate) settings: Settings,
     pub(crate) caches: Caches,
-    /// What sources' series were, so that the next segment uses the same layouts.
+    /// How sources were last written, so that the next segment holds only what is new.
     pub(crate) layouts: Mutex<LayoutCache>,
     /// Layouts that this store knows to be stored.
     pub(crate) layouts_stored: Mutex<BTreeSet<(Day, LayoutId)>>,
@@ -40,9 +42,13 @@ pub struct Store {
 #[derive(Debug)]
 pub(crate) struct Caches {
     pub manifests: Lru<String, Manifest>,
-    pub segments: Lru<(String, u64), Segment>,
+    /// By key, checksum and chunks.
+    pub segments: Lru<SegmentPart, Segment>,
+    pub tips: Lru<SegmentPart, Tips>,
     pub layouts: Lru<LayoutId, Layout>,
     pub blocks: Lru<String, BlockReader>,
+    /// What open blocks decoded, and how much they may fetch at once.
+    pub block_context: Arc<BlockContext>,
 }
 
 impl Store {
@@ -51,8 +57,13 @@ impl Store {
         let caches = Caches {
             manifests: Lru::new(MANIFESTS_KEPT),
             segments: Lru::new(settings.segment_cache_bytes),
+            tips: Lru::new(settings.segment_cache_bytes),
             layouts: Lru::new(settings.layout_cache_entries),
-            blocks: Lru::new(settings.block_cache_bytes),
+            blocks: Lru::new(settings.block_cache_bytes / READERS_SHARE),
+            block_context: Arc::new(BlockContext::new(
+                settings.block_cache_bytes - settings.block_cache_bytes / READERS_SHARE,
+                settings.fetch_bytes_max,
+            )),
         };
         Self {
             ports: ports.into(),

@@ -24,10 +24,13 @@ pub use alert::{
     ActiveAlert, Alert, AlertPhase, AlertState, Alertmanager, RuleGroupState, RuleHealth, RuleState,
 };
 pub use config::{ConfigBundle, Pointer, RuleFileText};
-pub use manifest::{BlockFile, BlockMeta, Head, Manifest, RetiredBlock};
+pub use manifest::{
+    BlockFile, BlockMeta, Head, Manifest, MergePart, MergedPart, PendingMerge, RetiredBlock, SampleSet,
+    SeriesRange, Tombstone, TombstoneBlock, WireMatcher,
+};
 pub use task::{
-    CollectTask, CompactTask, DiscoverTask, DroppedTarget, RuleTask, ScrapePool, ScrapeTarget, ScrapeTask,
-    TargetSnapshot,
+    CollectTask, CompactTask, CompactWork, DiscoverTask, DroppedTarget, RuleTask, ScrapePool, ScrapeTarget,
+    ScrapeTask, TargetSnapshot,
 };
 
 /// A value that is not what was expected.

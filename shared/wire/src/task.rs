@@ -103,6 +103,31 @@ pub struct RuleTask {
 pub struct CompactTask {
     /// The scheduled instant, ms.
     pub tick: i64,
+    /// Which work, where others do the rest.
+    #[serde(default, skip_serializing_if = "CompactWork::is_all")]
+    pub work: CompactWork,
+}
+
+/// A compactor's kind of work. Merges may take minutes; where they have compactors of their own, segments need not wait.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CompactWork {
+    /// Whatever is due.
+    #[default]
+    All,
+    /// Segments to blocks.
+    Segments,
+    /// Blocks to larger blocks, and retention.
+    Blocks,
+}
+
+impl CompactWork {
+    /// Whether it is all work.
+    #[must_use]
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+    pub fn is_all(&self) -> bool {
+        *self == Self::All
+    }
 }
 
 /// Asks the collector to delete what nothing refers to.

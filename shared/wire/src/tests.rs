@@ -23,6 +23,9 @@ fn what_version_1_stored_reads_for_ever() {
     golden::<Manifest>(
         r#"{"v":1,"blocks":[{"id":"default/01","level":1,"min_time":1,"max_time":2,"samples":3,"series":1,"set_hash":"000000000000000000000000000000ff","files":[{"name":"samples-000.parquet","len":9,"checksum":"00000000000000ff"}],"parents":["default/00"]}],"context":["000000000000009-s00000"],"retired":[{"id":"default/00","at":4}]}"#,
     );
+    golden::<Manifest>(
+        r#"{"v":1,"blocks":[],"context":[],"retired":[],"merges":[{"id":"01","level":2,"inputs":["default/00"],"tombstones":["02"],"bounds":[[["__name__","m"]],[["__name__","n"]]],"parts":["open",{"claimed":{"block":"default/03","at":5}},{"done":{"block":{"id":"default/04","level":2,"min_time":1,"max_time":2,"samples":3,"series":1,"set_hash":"00","files":[],"parents":[],"series_range":{"first":[["__name__","n"]],"last":[["__name__","o"]]}},"duplicates":{"samples":1,"set_hash":"0f"},"deleted":{"samples":0,"set_hash":"00"}}}]}],"tombstones":[{"id":"02","matchers":[[{"name":"job","op":"=~","value":"a|b"}]],"min_time":1,"max_time":9,"created_at":10,"until_tick":11,"blocks":[{"id":"default/00","series":7}]}]}"#,
+    );
     let before_context: Manifest = decode("manifest", br#"{"v":1,"blocks":[]}"#).unwrap();
     assert!(before_context.context.is_empty());
     golden::<Pointer>(r#"{"v":1,"key":"config/00","set_at":5}"#);
@@ -39,6 +42,7 @@ fn tasks_of_version_1_are_understood() {
     golden::<DiscoverTask>(r#"{"from":1,"until":2}"#);
     golden::<RuleTask>(r#"{"config":"config/00","file":"r.yml","group":"g","tick":9}"#);
     golden::<CompactTask>(r#"{"tick":9}"#);
+    golden::<CompactTask>(r#"{"tick":9,"work":"segments"}"#);
     golden::<CollectTask>(r#"{"tick":9}"#);
     golden::<ScrapeTask>(
         r#"{"config":"config/00","tick":9,"shard":1,"targets":[],"gone":["00000000000000ff"]}"#,

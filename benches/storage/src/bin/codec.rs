@@ -395,6 +395,7 @@ fn store(block: &WrittenBlock) -> (Arc<Memory>, BlockMeta) {
         set_hash: format!("{:032x}", stats.set_hash),
         files,
         parents: Vec::new(),
+        series_range: None,
     };
     (Arc::new(memory), meta)
 }

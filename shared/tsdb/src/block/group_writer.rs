@@ -112,7 +112,7 @@ impl GroupWriter {
     pub(super) fn finish(self, file: &mut FileWriter) -> Result<(), ParquetError> {
         let (kind, rows) = (file.kind(), &self.rows);
         let mut chunks = Vec::with_capacity(samples::COUNT);
-        write_names(kind, rows, &mut chunks)?;
+        write_labels(kind, rows.iter().map(|row| &row.labels), &mut chunks)?;
         write_places(kind, rows, &mut chunks)?;
         for (index, get) in [
             (samples::MUL, (|s| s.mul) as fn(&Scalars) -> Option<f64>),
@@ -131,16 +131,21 @@ impl GroupWriter {
     }
 }
 
-fn write_names(kind: &FileKind, rows: &[IndexRow], chunks: &mut Vec<Chunk>) -> Result<(), ParquetError> {
-    let metrics: Vec<ByteArray> = rows.iter().map(|row| ByteArray::from(row.labels.metric_name())).collect();
+/// Writes the columns of metric, label names and label values, a label set a row.
+pub(super) fn write_labels<'a>(
+    kind: &FileKind,
+    rows: impl Iterator<Item = &'a Labels> + Clone,
+    chunks: &mut Vec<Chunk>,
+) -> Result<(), ParquetError> {
+    let metrics: Vec<ByteArray> = rows.clone().map(|labels| ByteArray::from(labels.metric_name())).collect();
     let mut column = Column::<ByteArrayType>::new(kind, samples::METRIC);
     column.write(&metrics, None, None)?;
     chunks.push(column.finish()?);
     let (mut names, mut values) = (Vec::new(), Vec::new());
     let (mut definitions, mut repetitions) = (Vec::new(), Vec::new());
-    for row in rows {
+    for labels in rows {
         let before = names.len();
-        for (name, value) in row.labels.iter().filter(|(name, _)| *name != METRIC_NAME) {
+        for (name, value) in labels.iter().filter(|(name, _)| *name != METRIC_NAME) {
             definitions.push(1);
             repetitions.push(i16::from(names.len() > before));
             names.push(ByteArray::from(name));

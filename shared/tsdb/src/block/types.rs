@@ -3,8 +3,9 @@
 use std::cmp::Ordering;
 
 use bytes::Bytes;
+use model::histogram::Span;
 use model::labels::METRIC_NAME;
-use model::{Labels, TimestampMs};
+use model::{Exemplar, FloatHistogram, Labels, TimestampMs};
 use platform::PlatformError;
 use storage::StorageError;
 use xxhash_rust::xxh3::xxh3_128;
@@ -55,15 +56,18 @@ impl From<BlockError> for StorageError {
 /// What was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BlockStats {
-    /// Number of series.
+    /// Number of series with samples.
     pub series: u64,
-    /// Number of samples, stale markers included.
+    /// Number of samples, floats and histograms, stale markers included.
     pub samples: u64,
+    /// Number of exemplars.
+    pub exemplars: u64,
     /// Earliest timestamp, ms, inclusive; 0 for an empty block.
     pub min_time: TimestampMs,
     /// Latest timestamp, ms, inclusive; 0 for an empty block.
     pub max_time: TimestampMs,
-    /// Wrapping sum over all samples of [`sample_hash`].
+    /// Wrapping sum over all floats of [`sample_hash`], all histograms of [`histogram_hash`] and all exemplars of
+    /// [`exemplar_hash`].
     pub set_hash: u128,
 }
 
@@ -102,5 +106,46 @@ pub fn sample_hash(labels_hash: u64, timestamp: TimestampMs, value_bits: u64) ->
     bytes[..8].copy_from_slice(&labels_hash.to_le_bytes());
     bytes[8..16].copy_from_slice(&timestamp.to_le_bytes());
     bytes[16..].copy_from_slice(&value_bits.to_le_bytes());
+    xxh3_128(&bytes)
+}
+
+/// As [`sample_hash`], of a native histogram: every field counts, floats by their bits.
+#[must_use]
+pub fn histogram_hash(labels_hash: u64, timestamp: TimestampMs, histogram: &FloatHistogram) -> u128 {
+    let buckets = histogram.positive_buckets.len() + histogram.negative_buckets.len();
+    let mut bytes = Vec::with_capacity(96 + 8 * (buckets + histogram.custom_values.len()));
+    bytes.push(b'h');
+    bytes.extend_from_slice(&labels_hash.to_le_bytes());
+    bytes.extend_from_slice(&timestamp.to_le_bytes());
+    bytes.push(histogram.counter_reset_hint as u8);
+    bytes.extend_from_slice(&histogram.schema.to_le_bytes());
+    for value in [histogram.zero_threshold, histogram.zero_count, histogram.count, histogram.sum] {
+        bytes.extend_from_slice(&value.to_bits().to_le_bytes());
+    }
+    for spans in [&histogram.positive_spans, &histogram.negative_spans] {
+        bytes.extend_from_slice(&(spans.len() as u64).to_le_bytes());
+        for Span { offset, length } in spans {
+            bytes.extend_from_slice(&offset.to_le_bytes());
+            bytes.extend_from_slice(&length.to_le_bytes());
+        }
+    }
+    for floats in [&histogram.positive_buckets, &histogram.negative_buckets, &histogram.custom_values] {
+        bytes.extend_from_slice(&(floats.len() as u64).to_le_bytes());
+        for value in floats {
+            bytes.extend_from_slice(&value.to_bits().to_le_bytes());
+        }
+    }
+    xxh3_128(&bytes)
+}
+
+/// As [`sample_hash`], of an exemplar: its own labels count as well.
+#[must_use]
+pub fn exemplar_hash(labels_hash: u64, exemplar: &Exemplar) -> u128 {
+    let mut bytes = [0; 33];
+    bytes[0] = b'e';
+    bytes[1..9].copy_from_slice(&labels_hash.to_le_bytes());
+    bytes[9..17].copy_from_slice(&exemplar.timestamp.to_le_bytes());
+    bytes[17..25].copy_from_slice(&exemplar.value.to_bits().to_le_bytes());
+    bytes[25..].copy_from_slice(&exemplar.labels.hash().to_le_bytes());
     xxh3_128(&bytes)
 }

@@ -1,24 +1,29 @@
 //! Writes a block: series in, files out.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use bytes::Bytes;
+use model::histogram::{BUCKETS_MAX, Span};
 use model::value::is_stale_nan;
-use model::{Labels, TimestampMs};
+use model::{Labels, Metadata, TimestampMs};
 use parquet::data_type::Int64Type;
 use parquet::errors::ParquetError;
-use storage::Series;
+use storage::{HistogramColumn, Series, SeriesExemplars};
 
 use super::column::Column;
+use super::exemplars::ExemplarWriter;
 use super::file::FileWriter;
 use super::group_writer::{GroupWriter, Row};
+use super::histograms::HistogramWriter;
 use super::list_column::ListColumn;
+use super::metadata::write_metadata;
 use super::schema::{
     FORMAT_KEY, FORMAT_VERSION, FileKind, MAX_TIME_KEY, MIN_TIME_KEY, TIMELINES_FILE, WRITER_KEY, timelines,
     timestamp_lists,
 };
 use super::timelines::{Part, Timelines};
-use super::types::{BlockError, BlockStats, WrittenBlock, compare, sample_hash};
+use super::types::{BlockError, BlockStats, WrittenBlock, compare, histogram_hash, sample_hash};
 
 /// Samples that are gathered before they are encoded: 8 MiB of values. The more, the better timelines are found.
 const PENDING_SAMPLES: usize = 1 << 20;
@@ -69,6 +74,9 @@ pub struct BlockWriter {
     files: Vec<(String, Bytes)>,
     /// Samples files that were finished, taken ones included.
     samples_files: usize,
+    histograms: HistogramWriter,
+    exemplars: ExemplarWriter,
+    metadata: BTreeSet<Metadata>,
 }
 
 /// A samples file that more row groups may come to.
@@ -86,6 +94,9 @@ impl BlockWriter {
     #[must_use]
     pub fn new(options: BlockOptions) -> Self {
         Self {
+            histograms: HistogramWriter::new(options.clone()),
+            exemplars: ExemplarWriter::default(),
+            metadata: BTreeSet::new(),
             options,
             last: None,
             stats: BlockStats::default(),
@@ -102,26 +113,39 @@ impl BlockWriter {
     ///
     /// # Errors
     /// [`BlockError::Unsorted`] where it does not come after the last one, [`BlockError::Malformed`] where its
-    /// columns are not equally long or its timestamps do not strictly increase.
+    /// columns are not equally long, its timestamps do not strictly increase or are of two samples, or the spans of a
+    /// histogram are not of its buckets.
     pub fn push(&mut self, series: &Series) -> Result<(), BlockError> {
         let (timestamps, values) = (&series.timestamps, &series.values);
-        if timestamps.len() != values.len() || !timestamps.is_sorted_by(|a, b| a < b) {
+        if timestamps.len() != values.len()
+            || !timestamps.is_sorted_by(|a, b| a < b)
+            || !has_sound_histograms(series)
+        {
             return Err(BlockError::Malformed(series.labels.clone()));
         }
         if self.last.as_ref().is_some_and(|last| compare(last, &series.labels).is_ge()) {
             return Err(BlockError::Unsorted(series.labels.clone()));
         }
-        let (Some(first), Some(last)) = (timestamps.first(), timestamps.last()) else { return Ok(()) };
+        let ends = [timestamps.first(), series.histograms.timestamps.first(), timestamps.last()];
+        let ends = ends.into_iter().chain([series.histograms.timestamps.last()]).flatten();
+        let (Some(first), Some(last)) = (ends.clone().min(), ends.max()) else { return Ok(()) };
         self.last = Some(series.labels.clone());
-        let is_first = self.stats.series == 0;
-        self.stats.min_time = if is_first { *first } else { self.stats.min_time.min(*first) };
-        self.stats.max_time = if is_first { *last } else { self.stats.max_time.max(*last) };
+        self.cover(*first, *last);
         self.stats.series += 1;
-        self.stats.samples += timestamps.len() as u64;
+        self.stats.samples += series.sample_count() as u64;
         let hash = series.labels.hash();
         for (timestamp, value) in timestamps.iter().zip(values.iter()) {
             let sample = sample_hash(hash, *timestamp, value.to_bits());
             self.stats.set_hash = self.stats.set_hash.wrapping_add(sample);
+        }
+        for (timestamp, histogram) in series.histograms.timestamps.iter().zip(series.histograms.values.iter())
+        {
+            let sample = histogram_hash(hash, *timestamp, histogram);
+            self.stats.set_hash = self.stats.set_hash.wrapping_add(sample);
+        }
+        self.files.extend(self.histograms.push(series, &mut self.timelines)?);
+        if timestamps.is_empty() {
+            return Ok(());
         }
         self.pending_samples += timestamps.len();
         self.pending.push(series.clone());
@@ -129,6 +153,35 @@ impl BlockWriter {
             self.flush()?;
         }
         Ok(())
+    }
+
+    /// Adds exemplars, of any series and in any order; those of one series may come in several calls. Of what is added
+    /// nothing is left out, not even what is there twice. They are held in memory until the block is finished.
+    ///
+    /// # Errors
+    /// None so far: the signature leaves room for files that are written on the way.
+    pub fn push_exemplars(&mut self, exemplars: &SeriesExemplars) -> Result<(), BlockError> {
+        let instants = || exemplars.exemplars.iter().map(|exemplar| exemplar.timestamp);
+        let (Some(first), Some(last)) = (instants().min(), instants().max()) else { return Ok(()) };
+        self.cover(first, last);
+        self.stats.exemplars += exemplars.exemplars.len() as u64;
+        self.stats.set_hash = self.stats.set_hash.wrapping_add(self.exemplars.push(exemplars));
+        Ok(())
+    }
+
+    /// Adds what a source says of a metric family; the same answer counts once.
+    pub fn push_metadata(&mut self, metadata: &Metadata) {
+        if !self.metadata.contains(metadata) {
+            self.metadata.insert(metadata.clone());
+        }
+    }
+
+    /// Extends what the block covers.
+    fn cover(&mut self, first: TimestampMs, last: TimestampMs) {
+        let stats = &mut self.stats;
+        let is_first = stats.series == 0 && stats.exemplars == 0;
+        stats.min_time = if is_first { first } else { stats.min_time.min(first) };
+        stats.max_time = if is_first { last } else { stats.max_time.max(last) };
     }
 
     /// The files that are finished so far, name within the block and content; each is given once.
@@ -144,8 +197,11 @@ impl BlockWriter {
     pub fn finish(mut self) -> Result<WrittenBlock, BlockError> {
         self.flush()?;
         self.close_file().map_err(|error| encode_error(&samples_file(self.samples_files), &error))?;
+        self.files.extend(self.histograms.finish()?);
+        self.files.extend(self.exemplars.finish()?);
+        let times = (self.stats.min_time, self.stats.max_time);
+        self.files.extend(write_metadata(&self.metadata, times)?);
         if self.stats.series > 0 {
-            let times = (self.stats.min_time, self.stats.max_time);
             let file = write_timelines(self.timelines, times)
                 .map_err(|error| encode_error(TIMELINES_FILE, &error))?;
             self.files.push((TIMELINES_FILE.to_owned(), file));
@@ -195,7 +251,7 @@ impl BlockWriter {
     fn close_file(&mut self) -> Result<(), ParquetError> {
         let Some(mut open) = self.open.take() else { return Ok(()) };
         open.end_group(&self.options)?;
-        let bytes = open.file.finish(&metadata(open.times.unwrap_or_default()))?;
+        let bytes = open.file.finish(&file_metadata(open.times.unwrap_or_default()))?;
         self.files.push((samples_file(self.samples_files), bytes));
         self.samples_files += 1;
         Ok(())
@@ -233,6 +289,24 @@ impl OpenFile {
         }
         Ok(())
     }
+}
+
+/// Whether the histograms of a series are as many as their timestamps, which strictly increase and are none of the
+/// floats', and fit a row each.
+fn has_sound_histograms(series: &Series) -> bool {
+    let HistogramColumn { timestamps, values } = &series.histograms;
+    let has_buckets_of_spans = |spans: &[Span], buckets: &[f64]| {
+        let wanted: u64 = spans.iter().map(|span| u64::from(span.length)).sum();
+        wanted == buckets.len() as u64 && buckets.len() <= BUCKETS_MAX / 2
+    };
+    timestamps.len() == values.len()
+        && timestamps.is_sorted_by(|a, b| a < b)
+        && timestamps.iter().all(|timestamp| series.timestamps.binary_search(timestamp).is_err())
+        && values.iter().all(|value| {
+            has_buckets_of_spans(&value.positive_spans, &value.positive_buckets)
+                && has_buckets_of_spans(&value.negative_spans, &value.negative_buckets)
+                && value.custom_values.len() <= BUCKETS_MAX
+        })
 }
 
 /// The parts of each series. The longest are resolved first, for they are the timelines that the others are parts of.
@@ -283,11 +357,11 @@ fn write_timelines(found: Timelines, times: (TimestampMs, TimestampMs)) -> Resul
     }
     let mut file = FileWriter::new(kind);
     file.push_group(lists.len(), &[names.finish()?, instants.finish()?])?;
-    file.finish(&metadata(times))
+    file.finish(&file_metadata(times))
 }
 
 /// What the footer of a file says of it.
-fn metadata((min_time, max_time): (TimestampMs, TimestampMs)) -> [(&'static str, String); 4] {
+pub(super) fn file_metadata((min_time, max_time): (TimestampMs, TimestampMs)) -> [(&'static str, String); 4] {
     [
         (FORMAT_KEY, FORMAT_VERSION.to_owned()),
         (WRITER_KEY, env!("CARGO_PKG_VERSION").to_owned()),
@@ -300,6 +374,7 @@ fn samples_file(number: usize) -> String {
     format!("samples-{number:03}.parquet")
 }
 
-fn encode_error(file: &str, error: &ParquetError) -> BlockError {
+/// What the encoder said of `file`.
+pub(super) fn encode_error(file: &str, error: &ParquetError) -> BlockError {
     BlockError::Encode { file: file.to_owned(), reason: error.to_string() }
 }

@@ -11,7 +11,7 @@ use wire::{BlockMeta, RetiredBlock};
 
 use super::output::options;
 use super::{Compacted, added};
-use crate::block::{BlockReader, BlockScan, BlockStats, BlockWriter, WrittenBlock, compare, sample_hash};
+use crate::block::{BlockReader, BlockScan, BlockStats, BlockWriter, WrittenBlock, compare};
 use crate::error::TsdbError;
 use crate::head::{Commit, Committed};
 use crate::merge::merge_series;
@@ -98,9 +98,9 @@ impl Store {
             }
             count += 1;
             let hash = parts.first().map_or(0, |part| part.labels.hash());
-            let merged = merge_series(parts, &mut |timestamp, value| {
+            let merged = merge_series(parts, &mut |timestamp, sample| {
                 duplicates += 1;
-                duplicates_hash = duplicates_hash.wrapping_add(sample_hash(hash, timestamp, value.to_bits()));
+                duplicates_hash = duplicates_hash.wrapping_add(sample.hash(hash, timestamp));
             });
             if let Some(series) = merged {
                 writer.push(&series)?;

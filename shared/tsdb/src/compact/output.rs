@@ -51,7 +51,7 @@ pub(super) fn split(series: &[Series]) -> Result<Vec<WrittenBlock>, TsdbError> {
 
 impl Store {
     /// Stores a block under an id of its own (P8); until a manifest names it, it is nothing.
-    pub(super) async fn store_block(
+    pub(crate) async fn store_block(
         &self,
         block: WrittenBlock,
         level: u32,
@@ -72,6 +72,7 @@ impl Store {
             set_hash: format!("{:032x}", block.stats.set_hash),
             files: files.collect(),
             parents,
+            series_range: None,
             id,
         };
         let mut works: Vec<Work<'_, ()>> = Vec::with_capacity(block.files.len());

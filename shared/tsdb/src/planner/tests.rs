@@ -19,6 +19,7 @@ fn block(number: usize, level: u32, min_time: i64, len: i64) -> BlockMeta {
         set_hash: String::new(),
         files: vec![BlockFile { name: "x".to_owned(), len: 10, checksum: String::new() }],
         parents: vec![],
+        series_range: None,
     }
 }
 

@@ -5,4 +5,4 @@ mod equivalence;
 mod faults;
 pub(crate) mod model;
 mod protocol;
-mod world;
+pub(crate) mod world;

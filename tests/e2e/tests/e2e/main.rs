@@ -6,7 +6,11 @@
 mod alerting;
 mod bad_targets;
 mod crash;
+mod damage;
+mod disk;
 mod errors;
 mod lifecycle;
 mod node_exporters;
+mod remote_write;
 mod self_scrape;
+mod soak;
