@@ -28,7 +28,7 @@ pub use bad_targets::{BadTarget, start_bad_target};
 pub use foxfire::{Foxfire, build, serve_arguments, serve_once};
 pub use http::{get, post, post_body};
 pub use peers::{Alertmanager, NodeExporter, Prometheus, duckdb, promtool};
-pub use pusher::Pusher;
 pub use process::{Process, free_port};
+pub use pusher::Pusher;
 pub use small_disk::SmallDisk;
 pub use wait::eventually;

@@ -30,7 +30,8 @@ fn push_much(foxfire: &Foxfire) {
         samples: vec![Sample { timestamp, value: (n as f64 + 0.5).sqrt() }],
         ..TimeSeries::default()
     };
-    let request = WriteRequest { series: (0..PUSHED_SERIES).map(series).collect(), ..WriteRequest::default() };
+    let request =
+        WriteRequest { series: (0..PUSHED_SERIES).map(series).collect(), ..WriteRequest::default() };
     let headers = "Content-Encoding: snappy\r\nContent-Type: application/x-protobuf\r\n";
     let body = compress(&encode_v1(&request));
     let (status, body) = post_body(&foxfire.address, "/api/v1/write", headers, &body).unwrap();
@@ -185,7 +186,10 @@ impl Used {
                     }
                     Err(error) => {
                         assert!(concerned.contains(&name), "{context}: {error}");
-                        assert!(error.contains("corrupt") || error.contains("not found"), "{context}: {error}");
+                        assert!(
+                            error.contains("corrupt") || error.contains("not found"),
+                            "{context}: {error}"
+                        );
                         assert!(names(&error, file), "{context}: the error names no file: {error}");
                         refused += 1;
                     }
@@ -228,7 +232,8 @@ impl Change {
 /// A sample of all positions: both ends, and some between that differ from file to file.
 fn changes(length: usize) -> Vec<Change> {
     let middle = (1..5).map(|n| Change::Flip(length * n / 5 + n % length.max(1)));
-    let mut all: Vec<Change> = middle.filter(|change| !matches!(change, Change::Flip(at) if *at >= length)).collect();
+    let mut all: Vec<Change> =
+        middle.filter(|change| !matches!(change, Change::Flip(at) if *at >= length)).collect();
     all.extend([Change::Flip(0), Change::Flip(length - 1), Change::Flip(length.saturating_sub(12))]);
     all.extend([Change::Cut(0), Change::Cut(length / 2), Change::Cut(length - 1)]);
     all
@@ -271,8 +276,9 @@ fn damaged_files_are_refused_by_name_and_nothing_else_is() {
     // All of it hangs on the manifest.
     tell("manifest", used.try_damage(&manifests[manifests.len() - 1], &all));
     let (not_started, refused_rows, answered_rows) = used.try_damage_of_rows();
-    println!("rows: {not_started} starts refused, {refused_rows} questions, {answered_rows} answered as before");
+    println!(
+        "rows: {not_started} starts refused, {refused_rows} questions, {answered_rows} answered as before"
+    );
     println!("altogether {refused} questions refused, {answered} answered as before");
-    assert!(refused > 20 && answered > 100, "too little was damaged");
+    assert!(refused >= 60 && answered >= 80, "too little was damaged");
 }
-

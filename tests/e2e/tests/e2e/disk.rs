@@ -129,7 +129,9 @@ fn bound_by_permissions() -> Vec<String> {
         return Vec::new();
     }
     let give_up = "-dac_override,-dac_read_search,-fowner";
-    ["setpriv", &format!("--bounding-set={give_up}"), &format!("--inh-caps={give_up}"), "--"].map(str::to_owned).to_vec()
+    ["setpriv", &format!("--bounding-set={give_up}"), &format!("--inh-caps={give_up}"), "--"]
+        .map(str::to_owned)
+        .to_vec()
 }
 
 fn chmod(path: &Path, mode: &str) {
@@ -150,7 +152,8 @@ fn a_read_only_directory_is_refused_at_the_start_by_name() {
     let mut command = Command::new(&disk.by()[0]);
     command.args(&disk.by()[1..]).arg(build());
     let output = command.args(serve_arguments(folder.path(), "127.0.0.1:0", FLAGS)).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
+    let said =
+        String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
     assert!(!output.status.success(), "{said}");
     assert!(said.to_lowercase().contains("read-only file system"), "{said}");
     assert!(said.contains(&data.display().to_string()), "{said}");
