@@ -1,7 +1,9 @@
 //! Tests of the store as a whole, against a naive reference and in a world with faults.
 
+mod chains;
 mod chaos;
 mod equivalence;
+mod extras;
 mod faults;
 pub(crate) mod model;
 mod protocol;
