@@ -13,6 +13,7 @@ mod disk;
 mod duckdb_questions;
 mod errors;
 mod lifecycle;
+mod metadata;
 mod node_exporters;
 mod remote_write;
 mod self_scrape;
