@@ -10,6 +10,7 @@
 
 mod column;
 mod context;
+mod distinct;
 mod encoding;
 mod exemplars;
 mod footer;

@@ -82,7 +82,8 @@ impl LazyFile {
 }
 
 impl BlockReader {
-    /// Opens the block that `meta` describes, with a context of its own: reads the files' footers, one request a file.
+    /// Opens the block that `meta` describes, with a context of its own: reads the files' footers, one request a file,
+    /// and one more where there are very many timelines.
     ///
     /// # Errors
     /// [`BlockError::Platform`], or [`BlockError::Corrupt`] where a file is not what was written.
@@ -156,6 +157,10 @@ impl BlockReader {
                 reader.histograms.push(RowsFile::new(source, footer, context));
             }
         }
+        // Where timelines are belongs to what is known of an open block: most often it is in the end that was read.
+        if let Some(timelines) = &reader.timelines {
+            timelines.pages().await?;
+        }
         Ok(reader)
     }
 
@@ -219,14 +224,7 @@ impl BlockReader {
         let reads: Vec<_> = groups
             .into_iter()
             .map(|(file, group)| async move {
-                // What is needed to find timelines is fetched at the same time, not afterwards.
-                let locate = async {
-                    match &self.timelines {
-                        Some(timelines) => timelines.pages().await.map(|_| ()),
-                        None => Ok(()),
-                    }
-                };
-                let (index, ()) = futures::try_join!(file.index(group, true), locate)?;
+                let index = file.index(group, true).await?;
                 let rows = index.labels.matching(matchers);
                 read_rows(self.timelines.as_ref(), file, &index, rows, times, shared).await
             })

@@ -2,6 +2,7 @@
 
 mod chaos;
 mod equivalence;
+mod extras;
 mod faults;
 pub(crate) mod model;
 mod protocol;
