@@ -64,11 +64,11 @@ impl BlockReader {
         self.visit_rows(&question, &mut |index, rows| {
             let mut last = None;
             for row in rows.iter().map(|row| *row as usize) {
-                if last.replace(row).is_none_or(|last| !index.same_series(last, row)) {
-                    if let Some(found) = index.labels(row) {
-                        labels.push(found);
-                        count += 1;
-                    }
+                if last.replace(row).is_none_or(|last| !index.same_series(last, row))
+                    && let Some(found) = index.labels(row)
+                {
+                    labels.push(found);
+                    count += 1;
                 }
             }
             // A series may be in files of both kinds, and in two row groups at their border.
