@@ -40,6 +40,7 @@ mod compact;
 mod error;
 mod head;
 pub mod keys;
+mod live;
 mod merge;
 mod planner;
 mod ports;

@@ -21,7 +21,7 @@ use crate::block::{BlockError, BlockReader, histogram_weight};
 use crate::error::TsdbError;
 use crate::keys::SegmentKey;
 use crate::merge::{merge_exemplars, merge_series};
-use crate::replay::{Replay, Replayed, Rules};
+use crate::replay::{Replay, Rules};
 use crate::segments::{Keep, Segment};
 use crate::snapshot::Snapshot;
 use crate::store::{RESTARTS_MAX, Store};
@@ -88,12 +88,9 @@ impl ExemplarQueryable for Store {
             let ask = |reader: Arc<BlockReader>| async move {
                 reader.exemplars(matcher_sets, min_time, max_time).await
             };
-            let times = (min_time, max_time);
             let read = self.restarting(|snapshot| async move {
-                let mut found = self.ask_blocks(&snapshot, times, ask).await?;
-                // An exemplar is often older than the scrape that tells of it.
-                let until = max_time.saturating_add(self.settings.staleness_gap_ms);
-                found.push(self.live(&snapshot, matcher_sets, (min_time, until), times).await?.exemplars);
+                let mut found = self.ask_blocks(&snapshot, (min_time, max_time), ask).await?;
+                found.push(self.live_exemplars(&snapshot, matcher_sets, (min_time, max_time)).await?);
                 Ok(found)
             });
             Ok(latest(read.await?, limit))
@@ -105,10 +102,9 @@ impl MetadataQueryable for Store {
     fn metadata<'a>(&'a self, metric: Option<&'a str>) -> StorageFuture<'a, Vec<Metadata>> {
         Box::pin(async move {
             let ask = |reader: Arc<BlockReader>| async move { reader.metadata().await };
-            let always = (TimestampMs::MIN, TimestampMs::MAX);
             let read = self.restarting(|snapshot| async move {
-                let mut found = self.ask_blocks(&snapshot, always, ask).await?;
-                found.push(self.live(&snapshot, &[], always, always).await?.metadata);
+                let mut found = self.ask_blocks(&snapshot, (TimestampMs::MIN, TimestampMs::MAX), ask).await?;
+                found.push(self.live_metadata(&snapshot).await?);
                 Ok(found)
             });
             let all: BTreeSet<Metadata> = read.await?.into_iter().flatten().collect();
@@ -259,33 +255,18 @@ impl Store {
 
     /// The series that segments have.
     async fn live_series(&self, snapshot: &Snapshot, query: &LabelQuery) -> Result<Vec<Series>, TsdbError> {
-        let times = (query.min_time, query.max_time);
-        Ok(self.live(snapshot, &query.matcher_sets, times, times).await?.series)
-    }
-
-    /// All that the segments of `segment_times` have of the series that satisfy any one of some sets of matchers (of no
-    /// set: of every series), within `times`.
-    async fn live(
-        &self,
-        snapshot: &Snapshot,
-        matcher_sets: &[Vec<Matcher>],
-        segment_times: (TimestampMs, TimestampMs),
-        times: (TimestampMs, TimestampMs),
-    ) -> Result<Replayed, TsdbError> {
+        let (min_time, max_time) = (query.min_time, query.max_time);
         let staleness_gap_ms = self.settings.staleness_gap_ms;
-        let rows = snapshot.segments(segment_times.0, segment_times.1, staleness_gap_ms);
-        let sets: Vec<&[Matcher]> = matcher_sets.iter().map(Vec::as_slice).collect();
-        let wanted = |labels: &Labels| {
-            let matches = |matchers: &Vec<Matcher>| matches_all(matchers, labels);
-            matcher_sets.is_empty() || matcher_sets.iter().any(matches)
-        };
-        let range = times.0..=times.1;
+        let rows = snapshot.segments(min_time, max_time, staleness_gap_ms);
+        let sets: Vec<&[Matcher]> = query.matcher_sets.iter().map(Vec::as_slice).collect();
+        let wanted = |labels: &Labels| sets.is_empty() || sets.iter().any(|set| matches_all(set, labels));
+        let range = min_time..=max_time;
         let rules = Rules { emit_from: snapshot.emit_from, range, staleness_gap_ms, samples_max: u64::MAX };
-        let mut replay = Replay::new(rules, wanted).with_extras();
+        let mut replay = Replay::new(rules, wanted);
         for segment in self.load_matching(&rows, &sets, Keep::Yes).await? {
             replay.push(&segment)?;
         }
-        Ok(replay.finish_all())
+        Ok(replay.finish())
     }
 
     /// What each block in a range of time answers, in order of precedence.

@@ -4,6 +4,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod alerting;
+mod backfill;
 mod bad_targets;
 mod blocks_sql;
 mod crash;
@@ -12,6 +13,7 @@ mod disk;
 mod duckdb_questions;
 mod errors;
 mod lifecycle;
+mod metadata;
 mod node_exporters;
 mod remote_write;
 mod self_scrape;
