@@ -41,8 +41,24 @@ pub fn run(data: &DataSet) -> Outcome<Vec<Table>> {
     let size = block.files.iter().map(|(_, bytes)| bytes.len() as u64).sum::<u64>();
     drop(block);
     let mut reads = Table::new(
-        format!("Reads of one block: {}, {} series, {} samples, {} bytes", data.name, count(meta.series), count(meta.samples), count(size)),
-        &["question", "series", "samples", "footer read: requests, bytes, rounds", "footer cached", "index cached too", "again", "gate (footer cached)", "verdict"],
+        format!(
+            "Reads of one block: {}, {} series, {} samples, {} bytes",
+            data.name,
+            count(meta.series),
+            count(meta.samples),
+            count(size)
+        ),
+        &[
+            "question",
+            "series",
+            "samples",
+            "footer read: requests, bytes, rounds",
+            "footer cached",
+            "index cached too",
+            "again",
+            "gate (footer cached)",
+            "verdict",
+        ],
     );
     let objects: Arc<dyn Objects> = Arc::<CountingObjects>::clone(&lab.objects);
     for question in questions(data)? {
@@ -71,7 +87,8 @@ pub fn run(data: &DataSet) -> Outcome<Vec<Table>> {
             };
             row.push(format!("{requests_max}, {text}, {rounds_max}"));
             let misses = [(requests, requests_max), (bytes, limit), (rounds, rounds_max)];
-            let worst = misses.iter().map(|(figure, limit)| *figure as f64 / *limit as f64).fold(0.0, f64::max);
+            let worst =
+                misses.iter().map(|(figure, limit)| *figure as f64 / *limit as f64).fold(0.0, f64::max);
             row.push(format!("{} ({})", at_most(worst, 1.0), per_series(bytes, series)));
         }
         reads.row(row);
@@ -145,13 +162,22 @@ fn labels(lab: &Lab, data: &DataSet, (min_time, max_time): (i64, i64)) -> Outcom
     let limits = Limits { samples_max: u64::MAX, deadline: i64::MAX };
     let hints = SelectHints::default();
     let selects = [Select { matchers: vec![metric], min_time, max_time, hints }];
-    for name in ["label_values(__name__)", "label_values(cpu)", "label_values(node_cpu_seconds_total, cpu)", "label_names()", "series of `node_cpu_seconds_total`", "select of `node_cpu_seconds_total`"] {
+    for name in [
+        "label_values(__name__)",
+        "label_values(cpu)",
+        "label_values(node_cpu_seconds_total, cpu)",
+        "label_names()",
+        "series of `node_cpu_seconds_total`",
+        "select of `node_cpu_seconds_total`",
+    ] {
         let store = Store::new(lab.ports(), Settings { retention_ms: None, ..Settings::default() });
         let ask = async || -> Outcome<usize> {
             Ok(match name {
                 "label_values(__name__)" => store.label_values("__name__", &all).await?.len(),
                 "label_values(cpu)" => store.label_values("cpu", &all).await?.len(),
-                "label_values(node_cpu_seconds_total, cpu)" => store.label_values("cpu", &of_metric).await?.len(),
+                "label_values(node_cpu_seconds_total, cpu)" => {
+                    store.label_values("cpu", &of_metric).await?.len()
+                }
                 "label_names()" => store.label_names(&all).await?.len(),
                 "series of `node_cpu_seconds_total`" => store.series(&of_metric).await?.len(),
                 _ => store.select(&selects, limits).await?.iter().map(Vec::len).sum(),

@@ -55,10 +55,24 @@ impl SegmentSizes {
 pub fn run(captures: &[Capture], seed: u64, repeat: usize) -> Outcome<Vec<Table>> {
     let mut sizes = Table::new(
         "WAL segments (keyframes included, first segments too)",
-        &["scrapes of", "targets (T)", "scrapes each (K)", "samples a scrape", "bytes a scrape, mean", "median", "bytes a sample", "write units a segment, mean", "most", "payloads as objects", "layouts: number, bytes"],
+        &[
+            "scrapes of",
+            "targets (T)",
+            "scrapes each (K)",
+            "samples a scrape",
+            "bytes a scrape, mean",
+            "median",
+            "bytes a sample",
+            "write units a segment, mean",
+            "most",
+            "payloads as objects",
+            "layouts: number, bytes",
+        ],
     );
     let mut speed = Table::new(
-        format!("WAL speed, microseconds a scrape, best of {repeat}: the whole of `Store::append`, and of reading everything back with `Store::select`"),
+        format!(
+            "WAL speed, microseconds a scrape, best of {repeat}: the whole of `Store::append`, and of reading everything back with `Store::select`"
+        ),
         &["scrapes of", "T", "K", "append", "read back"],
     );
     let mut gates = Table::new("WAL against the gates", &["what", "figure", "limit", "verdict"]);
@@ -76,23 +90,45 @@ pub fn run(captures: &[Capture], seed: u64, repeat: usize) -> Outcome<Vec<Table>
         }
         sizes.row(size_cells(name, targets, together, &best));
         let micros = |seconds: f64| format!("{:.0}", seconds * 1e6 / best.scrapes as f64);
-        speed.row([name.to_owned(), targets.to_string(), together.to_string(), micros(best.append_seconds), micros(best.read_seconds)]);
+        speed.row([
+            name.to_owned(),
+            targets.to_string(),
+            together.to_string(),
+            micros(best.append_seconds),
+            micros(best.read_seconds),
+        ]);
         Ok(best)
     };
     for capture in captures {
         let mut random = Random::new(seed).split(&capture.job);
         let scrapes = capture.scrapes(Instants::Scheduled)?;
-        let ticks: Vec<Vec<Scrape>> = scrapes.into_iter().map(|scrape| vec![with_report(scrape, &mut random)]).collect();
+        let ticks: Vec<Vec<Scrape>> =
+            scrapes.into_iter().map(|scrape| vec![with_report(scrape, &mut random)]).collect();
         let single = measure(&format!("real {}", capture.job), &ticks, 1)?;
         measure(&format!("real {}", capture.job), &ticks, 4)?;
         if capture.job == "node" {
             let figure = single.bytes_a_sample();
             let verdict = at_most(figure, NODE_BYTES_MAX);
-            gates.row(["real node_exporter, T1 K1: bytes a sample".to_owned(), format!("{figure:.3}"), NODE_BYTES_MAX.to_string(), verdict.to_owned()]);
+            gates.row([
+                "real node_exporter, T1 K1: bytes a sample".to_owned(),
+                format!("{figure:.3}"),
+                NODE_BYTES_MAX.to_string(),
+                verdict.to_owned(),
+            ]);
             let figure = mean(&single.write_units);
-            gates.row(["the same: write units a scrape, mean".to_owned(), format!("{figure:.2}"), "1".to_owned(), at_most(figure, 1.0).to_owned()]);
+            gates.row([
+                "the same: write units a scrape, mean".to_owned(),
+                format!("{figure:.2}"),
+                "1".to_owned(),
+                at_most(figure, 1.0).to_owned(),
+            ]);
             let figure = median(&single.write_units);
-            gates.row(["the same, median".to_owned(), figure.to_string(), "1".to_owned(), at_most(figure as f64, 1.0).to_owned()]);
+            gates.row([
+                "the same, median".to_owned(),
+                figure.to_string(),
+                "1".to_owned(),
+                at_most(figure as f64, 1.0).to_owned(),
+            ]);
         }
     }
     for targets in [1, 10, 100] {
@@ -107,7 +143,12 @@ pub fn run(captures: &[Capture], seed: u64, repeat: usize) -> Outcome<Vec<Table>
             if targets == 100 && together == 1 {
                 let figure = found.bytes_a_sample();
                 let verdict = at_most(figure, HUNDRED_BYTES_MAX);
-                gates.row(["generated nodes, T100 K1: bytes a sample".to_owned(), format!("{figure:.3}"), "1.0".to_owned(), verdict.to_owned()]);
+                gates.row([
+                    "generated nodes, T100 K1: bytes a sample".to_owned(),
+                    format!("{figure:.3}"),
+                    "1.0".to_owned(),
+                    verdict.to_owned(),
+                ]);
             }
         }
     }
@@ -148,7 +189,8 @@ fn mean(numbers: &[u64]) -> f64 {
 pub fn with_report(mut scrape: Scrape, random: &mut Random) -> Scrape {
     let nanos = 20_000_000 + random.below(15_000_000);
     scrape.outcome.duration = std::time::Duration::from_nanos(nanos);
-    let target = scrape.samples.first().map(|sample| sample.labels.project(&["instance", "job"])).unwrap_or_default();
+    let target =
+        scrape.samples.first().map(|sample| sample.labels.project(&["instance", "job"])).unwrap_or_default();
     let samples = scrape.samples.len() as f64;
     for (name, value) in [
         ("up", 1.0),
@@ -180,7 +222,9 @@ pub fn append_all(ticks: &[Vec<Scrape>], together: usize) -> Outcome<SegmentSize
         lab.wait_until(tick + 1_000);
         let (appended, took) = timed(|| lab.measure(store.append(tick, Shard::scrape(0), &scrapes)));
         let appended = appended?;
-        let Appended::Written(summary) = appended.output? else { return Err("a segment was not written".into()) };
+        let Appended::Written(summary) = appended.output? else {
+            return Err("a segment was not written".into());
+        };
         sizes.append_seconds += took.as_secs_f64();
         sizes.payloads.push(summary.bytes);
         sizes.scrapes += u64::from(summary.scrapes);

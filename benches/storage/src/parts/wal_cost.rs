@@ -48,13 +48,30 @@ pub fn run(seed: u64) -> Outcome<Table> {
     let count_of = SERIES.div_ceil(each);
     machines = nodes(seed, count_of, TICKS);
     let mut table = Table::new(
-        format!("WAL cost: {} targets of {each} series, every 15 s, 30 days; {TICKS} ticks run", count(count_of as u64)),
-        &["packing", "segments a tick", "bytes a segment", "bytes a sample", "payload PUTs", "row write units", "layout PUTs", "dollars a month", "limit", "verdict"],
+        format!(
+            "WAL cost: {} targets of {each} series, every 15 s, 30 days; {TICKS} ticks run",
+            count(count_of as u64)
+        ),
+        &[
+            "packing",
+            "segments a tick",
+            "bytes a segment",
+            "bytes a sample",
+            "payload PUTs",
+            "row write units",
+            "layout PUTs",
+            "dollars a month",
+            "limit",
+            "verdict",
+        ],
     );
     let packings = [
         ("discovery's default (1 s, 40k series)", PackSettings::default()),
         ("1 s, 100k series", PackSettings { series_max: 100_000, ..PackSettings::default() }),
-        ("3 s, 250k series", PackSettings { series_max: 250_000, spread_ms_max: 3_000, ..PackSettings::default() }),
+        (
+            "3 s, 250k series",
+            PackSettings { series_max: 250_000, spread_ms_max: 3_000, ..PackSettings::default() },
+        ),
     ];
     for (name, mut settings) in packings {
         settings.series = machines.iter().map(|target| (source(target), each as u64)).collect();
@@ -102,13 +119,16 @@ fn append(machines: &[Target], settings: &PackSettings, seed: u64) -> Outcome<(C
             lab.wait_until(due + 2_000);
             let store = stores.get(number % SCRAPERS).ok_or("no scraper")?;
             let appended = lab.measure(store.append(due, Shard::scrape(task.shard), &scrapes))?;
-            let Appended::Written(summary) = appended.output? else { return Err("a segment was not written".into()) };
+            let Appended::Written(summary) = appended.output? else {
+                return Err("a segment was not written".into());
+            };
             let counted = if step == 0 { &mut day } else { &mut rest };
             counted.segments += 1;
             counted.samples += summary.samples;
             counted.payload_bytes += summary.bytes;
             counted.write_units += appended.rows.write_units;
-            let layouts = appended.objects.created.iter().filter(|(key, _)| key.starts_with("layout/")).count() as u64;
+            let layouts =
+                appended.objects.created.iter().filter(|(key, _)| key.starts_with("layout/")).count() as u64;
             counted.layout_puts += layouts;
             counted.payload_puts += appended.objects.puts - layouts;
         }
@@ -122,7 +142,11 @@ fn source(target: &Target) -> String {
 
 fn snapshot(machines: &[Target]) -> TargetSnapshot {
     let active = |target: &Target| {
-        let labels = target.series.first().map(|series| series.labels.project(&["instance", "job"])).unwrap_or_default();
+        let labels = target
+            .series
+            .first()
+            .map(|series| series.labels.project(&["instance", "job"]))
+            .unwrap_or_default();
         let first = target.instants.first().copied().unwrap_or(START_MS);
         ScrapeTarget {
             source: source(target),
