@@ -84,7 +84,7 @@ impl Store {
     }
 
     /// The ids of the blocks that a query may be reading or will.
-    fn referenced<'a>(&self, committed: &'a Committed, now: i64) -> BTreeSet<&'a str> {
+    pub(crate) fn referenced<'a>(&self, committed: &'a Committed, now: i64) -> BTreeSet<&'a str> {
         let manifest = &committed.manifest;
         let recent = |at: i64| now.saturating_sub(at) < self.settings.query_grace_ms;
         let retired = manifest.retired.iter().filter(|retired| recent(retired.at)).map(|retired| &retired.id);

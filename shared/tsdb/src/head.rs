@@ -167,7 +167,7 @@ fn check_format(what: &str, version: u32) -> Result<(), TsdbError> {
 }
 
 /// Halts on what must never be committed: an inverted or repeated block, or overlapping ones above level 1 (S8, P14).
-fn check_manifest(manifest: &Manifest) -> Result<(), TsdbError> {
+pub(crate) fn check_manifest(manifest: &Manifest) -> Result<(), TsdbError> {
     let halt = |invariant, reason| Err(TsdbError::Halt { invariant, reason });
     let mut ids = BTreeSet::new();
     let mut merged: Vec<&BlockMeta> = Vec::new();

@@ -185,7 +185,7 @@ impl Store {
     }
 
     /// The segments that any of some selectors needs, each loaded once.
-    async fn segments_for(
+    pub(crate) async fn segments_for(
         &self,
         snapshot: &Snapshot,
         selects: &[Select],

@@ -65,7 +65,7 @@ pub struct Fleet {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct State {
     served: Vec<Served>,
     fetches: u64,
@@ -80,6 +80,12 @@ impl Fleet {
     #[must_use]
     pub fn new(seed: u64, behaviour: Behaviour) -> Self {
         Self { seed, behaviour, state: Mutex::default() }
+    }
+
+    /// Another fleet that has served the same so far.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self { seed: self.seed, behaviour: self.behaviour, state: Mutex::new(lock(&self.state).clone()) }
     }
 
     /// The address of a target.
@@ -238,13 +244,17 @@ fn render(exposed: &[Exposed]) -> String {
     let mut text = String::new();
     for sample in exposed {
         text.push_str(sample.labels.metric_name());
-        let own: BTreeMap<&str, &str> =
-            sample.labels.iter().filter(|(name, _)| !matches!(*name, "__name__" | "instance" | "job")).collect();
+        let own: BTreeMap<&str, &str> = sample
+            .labels
+            .iter()
+            .filter(|(name, _)| !matches!(*name, "__name__" | "instance" | "job"))
+            .collect();
         if !own.is_empty() {
             let pairs: Vec<String> = own.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
             let _ = write!(text, "{{{}}}", pairs.join(","));
         }
-        let value = if sample.value.is_infinite() { "+Inf".to_owned() } else { format!("{:?}", sample.value) };
+        let value =
+            if sample.value.is_infinite() { "+Inf".to_owned() } else { format!("{:?}", sample.value) };
         let _ = write!(text, " {value}");
         if let Some(timestamp) = sample.timestamp {
             let _ = write!(text, " {timestamp}");

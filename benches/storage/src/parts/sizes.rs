@@ -121,7 +121,8 @@ fn note_peer(table: &mut Table, set: &str, name: &str, peer: &Peer) {
         let part = percent(inexact as f64, size.samples as f64);
         format!("; {} of {} samples ({part}) come back with other bits", count(inexact), count(size.samples))
     });
-    table.note(format!("{name} on {set}: {}{inexact}.", size.remark));
+    let bare = (size.bytes - size.index_bytes) as f64 / size.samples.max(1) as f64;
+    table.note(format!("{name} on {set}: {}; without its index {bare:.4}{inexact}.", size.remark));
 }
 
 /// Bytes of a set as one block, each sample of which was read back.

@@ -51,7 +51,7 @@ pub(super) fn split(series: &[Series]) -> Result<Vec<WrittenBlock>, TsdbError> {
 
 impl Store {
     /// Stores a block under an id of its own (P8); until a manifest names it, it is nothing.
-    pub(super) async fn store_block(
+    pub(crate) async fn store_block(
         &self,
         block: WrittenBlock,
         level: u32,

@@ -104,7 +104,7 @@ impl Store {
     }
 
     /// What follows a manifest, so far without a change.
-    pub(super) fn successor(&self, parent: &Committed) -> Manifest {
+    pub(crate) fn successor(&self, parent: &Committed) -> Manifest {
         let mut manifest = (*parent.manifest).clone();
         let oldest = self.ports.now().saturating_sub(self.settings.query_grace_ms);
         manifest.retired.retain(|retired| retired.at >= oldest);

@@ -7,4 +7,4 @@ mod extras;
 mod faults;
 pub(crate) mod model;
 mod protocol;
-mod world;
+pub(crate) mod world;

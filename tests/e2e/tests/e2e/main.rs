@@ -4,10 +4,16 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod alerting;
+mod backfill;
 mod bad_targets;
+mod blocks_sql;
 mod crash;
+mod damage;
+mod disk;
+mod duckdb_questions;
 mod errors;
 mod lifecycle;
 mod node_exporters;
 mod remote_write;
 mod self_scrape;
+mod soak;
