@@ -256,8 +256,17 @@ impl Store {
     /// The series that segments have.
     async fn live_series(&self, snapshot: &Snapshot, query: &LabelQuery) -> Result<Vec<Series>, TsdbError> {
         let (min_time, max_time) = (query.min_time, query.max_time);
-        let select = Select { matchers: vec![], min_time, max_time, hints: storage::SelectHints::default() };
-        let segments = self.segments_for(snapshot, std::slice::from_ref(&select)).await?;
+        let select = |matchers: &[Matcher]| Select {
+            matchers: matchers.to_vec(),
+            min_time,
+            max_time,
+            hints: storage::SelectHints::default(),
+        };
+        let mut selects: Vec<Select> = query.matcher_sets.iter().map(|set| select(set)).collect();
+        if selects.is_empty() {
+            selects.push(select(&[]));
+        }
+        let segments = self.segments_for(snapshot, &selects).await?;
         let wanted = |labels: &Labels| {
             let matches = |matchers: &Vec<Matcher>| matches_all(matchers, labels);
             query.matcher_sets.is_empty() || query.matcher_sets.iter().any(matches)
