@@ -10,7 +10,7 @@ use platform::{Deadline, Handler, Queue, Receipt, Retry};
 use platform_sim::{Ended, Latency, Snapshot, WorldOptions};
 use telemetry::Metrics;
 use tsdb::Settings;
-use wire::{CollectTask, CompactTask, ConfigBundle, DiscoverTask, RuleFileText, RuleTask, ScrapeTask};
+use wire::{CollectTask, CompactTask, CompactWork, ConfigBundle, DiscoverTask, RuleFileText, RuleTask, ScrapeTask};
 
 use crate::audit::{self, HeadAudit};
 use crate::fleet::{Behaviour, Fleet, POOL, TaskName};
@@ -328,7 +328,7 @@ impl<'a> World<'a> {
     }
 
     fn compact(&self, process: &Process) -> Result<(), Violation> {
-        self.handle(&process.compactor, CompactTask { tick: self.sim.now_ms() })
+        self.handle(&process.compactor, CompactTask { tick: self.sim.now_ms(), work: CompactWork::All })
     }
 
     /// Receives all of so many messages as soon as they are due, each so often.
@@ -468,7 +468,7 @@ impl<'a> World<'a> {
     fn spawn_compact(&self, name: &str, process: usize) {
         let (process, ledger) = (self.process(process), Arc::clone(&self.ledger));
         self.sim.spawn(name, async move {
-            let task = CompactTask { tick: i64::MAX };
+            let task = CompactTask { tick: i64::MAX, work: CompactWork::All };
             if let Err(error) = process.compactor.handle(task, FOREVER).await {
                 judge(&ledger, error.retry(), &error);
             }
