@@ -58,7 +58,7 @@ impl<T: DataType> Column<T> {
     pub(super) fn finish(self) -> Result<Chunk, ParquetError> {
         let close = self.writer.close()?;
         let bytes = std::mem::take(&mut *lock(&self.chunk)?);
-        Chunk::from_crate(bytes, close)
+        Chunk::from_crate(bytes, &close)
     }
 
     /// Ends the chunk.
@@ -122,7 +122,7 @@ impl Chunk {
         self.rows += rows;
     }
 
-    fn from_crate(bytes: Vec<u8>, close: ColumnCloseResult) -> Result<Self, ParquetError> {
+    fn from_crate(bytes: Vec<u8>, close: &ColumnCloseResult) -> Result<Self, ParquetError> {
         let size = |size: i64| usize::try_from(size).map_err(|_| general("a size is negative"));
         let mut pages = Vec::new();
         for page in close.offset_index.iter().flat_map(|index| &index.page_locations) {

@@ -19,7 +19,7 @@ use super::types::BlockError;
 /// The value columns of one kind of file.
 pub(super) trait Values: Columns {
     /// A sample's value.
-    type Value: Clone + Send;
+    type Value: Clone + Send + Sync;
     /// Decodes pages as rows are asked for.
     type Reader<'a>: Send;
 
