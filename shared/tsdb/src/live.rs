@@ -21,7 +21,9 @@ impl Store {
         matcher_sets: &[Vec<Matcher>],
         (min_time, max_time): (TimestampMs, TimestampMs),
     ) -> Result<Vec<SeriesExemplars>, TsdbError> {
-        let rows = snapshot.segments(min_time, max_time, 0);
+        // An exemplar is often older than the scrape that tells of it.
+        let until = max_time.saturating_add(self.settings.staleness_gap_ms);
+        let rows = snapshot.segments(min_time, until, 0);
         let sets: Vec<&[Matcher]> = matcher_sets.iter().map(Vec::as_slice).collect();
         let segments = self.load_matching(&rows, &sets, Keep::Yes).await?;
         let wanted = |labels: &Labels| {

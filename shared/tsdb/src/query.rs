@@ -256,13 +256,17 @@ impl Store {
     /// The series that segments have.
     async fn live_series(&self, snapshot: &Snapshot, query: &LabelQuery) -> Result<Vec<Series>, TsdbError> {
         let (min_time, max_time) = (query.min_time, query.max_time);
-        let select = Select { matchers: vec![], min_time, max_time, hints: storage::SelectHints::default() };
-        let segments = self.segments_for(snapshot, std::slice::from_ref(&select)).await?;
-        let wanted = |labels: &Labels| {
-            let matches = |matchers: &Vec<Matcher>| matches_all(matchers, labels);
-            query.matcher_sets.is_empty() || query.matcher_sets.iter().any(matches)
-        };
-        self.replay(snapshot, &segments, min_time, max_time, u64::MAX, wanted)
+        let staleness_gap_ms = self.settings.staleness_gap_ms;
+        let rows = snapshot.segments(min_time, max_time, staleness_gap_ms);
+        let sets: Vec<&[Matcher]> = query.matcher_sets.iter().map(Vec::as_slice).collect();
+        let wanted = |labels: &Labels| sets.is_empty() || sets.iter().any(|set| matches_all(set, labels));
+        let range = min_time..=max_time;
+        let rules = Rules { emit_from: snapshot.emit_from, range, staleness_gap_ms, samples_max: u64::MAX };
+        let mut replay = Replay::new(rules, wanted);
+        for segment in self.load_matching(&rows, &sets, Keep::Yes).await? {
+            replay.push(&segment)?;
+        }
+        Ok(replay.finish())
     }
 
     /// What each block in a range of time answers, in order of precedence.

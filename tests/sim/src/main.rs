@@ -9,9 +9,8 @@ use sim::mutant::Mutant;
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let mut out = std::io::stdout();
-    let number = |at: usize, default: u64| {
-        arguments.get(at).and_then(|text| text.parse().ok()).unwrap_or(default)
-    };
+    let number =
+        |at: usize, default: u64| arguments.get(at).and_then(|text| text.parse().ok()).unwrap_or(default);
     match arguments.first().map(String::as_str) {
         Some("seed") => {
             let plan = sim::plan::Plan {
@@ -23,7 +22,8 @@ fn main() {
             for line in &outcome.last_effects {
                 let _ = writeln!(out, "{line}");
             }
-            let _ = writeln!(out, "{:#?}\n{:x}\n{:?}", outcome.figures, outcome.trace_hash, outcome.violations);
+            let _ =
+                writeln!(out, "{:#?}\n{:x}\n{:?}", outcome.figures, outcome.trace_hash, outcome.violations);
         }
         Some("explore") => {
             let kind = arguments.get(1).and_then(|name| Kind::named(name)).unwrap_or(Kind::WriteSmall);

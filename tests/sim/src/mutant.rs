@@ -42,6 +42,8 @@ pub enum Mutant {
     ForgetWatermark,
     /// P9: the manifest does not name the segments that stale markers are derived from.
     ForgetContext,
+    /// P17: a segment that somebody else wrote is taken for one's own, and coded against.
+    ExistsIsCreated,
     /// P10: a reader reads the head before it lists segments.
     HeadBeforeList,
     /// P12: a writer does not notice that it is late.
@@ -56,7 +58,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::AttemptInKey,
         Self::Overwrite,
         Self::AcknowledgeFirst,
@@ -71,6 +73,7 @@ impl Mutant {
         Self::PayloadByCause,
         Self::ForgetWatermark,
         Self::ForgetContext,
+        Self::ExistsIsCreated,
         Self::HeadBeforeList,
         Self::NeverLate,
         Self::NoGrace,
@@ -91,6 +94,7 @@ impl Mutant {
             Self::NoFence => "P7",
             Self::RepeatedNames | Self::PayloadByCause => "P8",
             Self::ForgetWatermark | Self::ForgetContext => "P9",
+            Self::ExistsIsCreated => "P17",
             Self::HeadBeforeList => "P10",
             Self::NeverLate | Self::NoGrace => "P12",
             Self::ReverseList => "P13",

@@ -121,9 +121,10 @@ fn api(platform: &Platform, configs: &Arc<ConfigCache>, store: &Arc<Store>) -> A
         runtime_info: Arc::new(api::RuntimeInfo::default),
     };
     let deployment = QueryDeployment::new(platform.clone(), Arc::clone(configs), Arc::clone(store), settings);
-    let queryable: Arc<dyn storage::Queryable> = Arc::clone(store) as _;
     Api {
-        queryable,
+        queryable: Arc::clone(store) as _,
+        exemplars: Arc::clone(store) as _,
+        metadata: Arc::clone(store) as _,
         deployment: Arc::new(deployment),
         clock: Arc::clone(&platform.clock),
         engine: EngineOptions::default(),

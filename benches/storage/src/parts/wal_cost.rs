@@ -78,14 +78,17 @@ pub fn run(seed: u64) -> Outcome<Table> {
             "verdict",
         ],
     );
-    let packing =
-        |spread_ms_max, series_max| PackSettings { spread_ms_max, series_max, ..PackSettings::default() };
+    let packing = |spread_many_ms_max, series_max| PackSettings {
+        spread_many_ms_max,
+        series_max,
+        ..PackSettings::default()
+    };
     let default = PackSettings::default();
     for (part, settings, writers) in [
         (1, default.clone(), Writers::OfShards),
         (1, default.clone(), Writers::Any),
-        (1, packing(default.spread_ms_max, 100_000), Writers::OfShards),
-        (1, packing(3_000, 250_000), Writers::OfShards),
+        (1, packing(1_000, 40_000), Writers::OfShards),
+        (1, packing(1_000, 100_000), Writers::OfShards),
         (1, packing(5_000, 400_000), Writers::OfShards),
         (10, default.clone(), Writers::OfShards),
         (10, default.clone(), Writers::Any),
@@ -113,7 +116,9 @@ fn cost_row(
 ) -> Outcome<()> {
     let each = machines.first().map_or(0, |target| target.series.len() + REPORT_SERIES);
     settings.series = machines.iter().map(|target| (source(target), each as u64)).collect();
-    let name = format!("{} s, {}k series", settings.spread_ms_max / 1_000, settings.series_max / 1_000);
+    let many = each * machines.len() > usize::try_from(settings.series_max)?;
+    let spread_ms = if many { settings.spread_many_ms_max } else { settings.spread_ms_max };
+    let name = format!("{} s, {}k series", spread_ms as f64 / 1_000.0, settings.series_max / 1_000);
     let (day, rest) = append(machines, &settings, writers, seed)?;
     let later = (TICKS - 1) as f64;
     let monthly = |counted: u64| counted as f64 / later * TICKS_A_MONTH / 1e6;

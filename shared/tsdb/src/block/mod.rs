@@ -11,6 +11,7 @@
 mod column;
 mod context;
 mod delta;
+mod distinct;
 mod encoding;
 mod exemplars;
 mod file;

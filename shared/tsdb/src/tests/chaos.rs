@@ -31,7 +31,8 @@ fn tight() -> Settings {
         query_grace_ms: 0,
         late_blocks_max: 2,
         merge_inputs_max: 4,
-        wal_expiry_ms: 12 * HOUR_MS,
+        // Longer than compactors are ever unlucky here: what expires before it is compacted is lost.
+        wal_expiry_ms: 24 * HOUR_MS,
         ..settings()
     }
 }

@@ -1,5 +1,6 @@
 //! Tests of the store as a whole, against a naive reference and in a world with faults.
 
+mod answers;
 mod chains;
 mod chaos;
 mod equivalence;

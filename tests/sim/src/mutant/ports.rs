@@ -145,6 +145,7 @@ impl MutantRows {
                 self.inner.compare_and_set(&key, row.version, value).await?;
                 Ok(RowPut::Created)
             }
+            (Mutant::ExistsIsCreated, Ok(RowPut::Exists(_))) => Ok(RowPut::Created),
             (Mutant::UnknownIsDone, Err(PlatformError::Ambiguous { .. })) => Ok(RowPut::Created),
             (Mutant::RefusedIsExists, Err(PlatformError::Throttled { .. })) => Ok(RowPut::Created),
             (_, put) => put,
@@ -180,7 +181,8 @@ impl MutantRows {
                 self.inner.compare_and_set(key, expected, value).await
             }
             Mutant::ForgetContext => {
-                let renamed = head.manifest.as_ref().and_then(|key| lock(&self.shared).renamed.get(key).cloned());
+                let renamed =
+                    head.manifest.as_ref().and_then(|key| lock(&self.shared).renamed.get(key).cloned());
                 let manifest = renamed.or(head.manifest);
                 let value = wire::encode(&Head { manifest, ..head }).into();
                 self.inner.compare_and_set(key, expected, value).await
@@ -201,17 +203,20 @@ impl MutantRows {
 
     /// Deletes the blocks that a commit will replace, and the segments that it will consume.
     async fn delete_inputs(&self, old: Option<&Head>, new: &Head) -> Result<(), PlatformError> {
-        let from = old.map_or(0, |old| old.watermark).max(new.watermark - 86_400_000);
-        for range in keys().segments(from, new.watermark) {
-            for row in self.inner.query(&range, 1_000).await? {
-                self.inner.delete(&row.key).await?;
-            }
-        }
         let manifest = |head: Option<&Head>| {
             let body = self.world.object(head?.manifest.as_ref()?)?;
             wire::decode::<Manifest>("manifest", &body).ok()
         };
+        let from = old.map_or(0, |old| old.watermark).max(new.watermark - 86_400_000);
+        let ranges = keys().segments(from, new.watermark);
         let (old, new) = (manifest(old).unwrap_or_default(), manifest(Some(new)).unwrap_or_default());
+        for range in ranges {
+            let rows = self.inner.query(&range, 1_000).await?;
+            // What stale markers are derived from is not an input only.
+            for row in rows.iter().filter(|row| !new.context.contains(&row.key.sort)) {
+                self.inner.delete(&row.key).await?;
+            }
+        }
         for block in old.blocks.iter().filter(|block| !new.blocks.iter().any(|live| live.id == block.id)) {
             for file in &block.files {
                 self.objects.delete(&tsdb::block::object_key(&block.id, &file.name)).await?;
