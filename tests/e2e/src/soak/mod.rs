@@ -87,7 +87,7 @@ impl Soak {
         let audit = audit::Audit { foxfire: &foxfire, began, end, outages, targets, writers, queries };
         let findings = audit.run();
         // The same again once it has all become blocks.
-        eventually("everything is in blocks", Duration::from_secs(180), || {
+        eventually("everything is in blocks", Duration::from_secs(600), || {
             let blocks = foxfire.data("/api/v1/status/tsdb/blocks");
             let max = blocks["blocks"].as_array().unwrap().iter().filter_map(|b| b["maxTime"].as_i64()).max();
             if max > Some(end) { Ok(()) } else { Err(format!("blocks up to {max:?}, not {end}")) }
