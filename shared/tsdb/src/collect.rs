@@ -18,6 +18,7 @@ use platform::Deadline;
 
 use crate::error::TsdbError;
 use crate::head::{Commit, Committed};
+use crate::invariants::part_blocks;
 use crate::keys::HOUR_MS;
 use crate::store::Store;
 use crate::together::{Work, together};
@@ -83,12 +84,13 @@ impl Store {
         Ok(())
     }
 
-    /// The ids of the blocks that a query may be reading or will.
+    /// The ids of the blocks that a query may be reading or will, or that parts of merges are writing (P16).
     fn referenced<'a>(&self, committed: &'a Committed, now: i64) -> BTreeSet<&'a str> {
         let manifest = &committed.manifest;
         let recent = |at: i64| now.saturating_sub(at) < self.settings.query_grace_ms;
         let retired = manifest.retired.iter().filter(|retired| recent(retired.at)).map(|retired| &retired.id);
-        manifest.blocks.iter().map(|block| &block.id).chain(retired).map(String::as_str).collect()
+        let live = manifest.blocks.iter().map(|block| &block.id).chain(retired).map(String::as_str);
+        live.chain(manifest.merges.iter().flat_map(part_blocks)).collect()
     }
 
     async fn collect_segments(

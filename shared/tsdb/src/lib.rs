@@ -34,6 +34,7 @@ mod collect;
 mod compact;
 mod error;
 mod head;
+mod invariants;
 pub mod keys;
 mod merge;
 mod planner;
@@ -47,6 +48,7 @@ mod snapshot;
 mod status;
 mod store;
 mod together;
+mod tombstones;
 pub mod wal;
 
 #[cfg(test)]
@@ -54,7 +56,7 @@ mod tests;
 
 pub use append::Appended;
 pub use collect::Collected;
-pub use compact::Compacted;
+pub use compact::{Compacted, JobKind, JobReport, Volume};
 pub use error::TsdbError;
 pub use keys::{Scope, Shard};
 pub use planner::{Job, plan};
@@ -62,3 +64,4 @@ pub use ports::Ports;
 pub use settings::Settings;
 pub use status::{HeadStats, ScrapeStatus, Status};
 pub use store::Store;
+pub use tombstones::Deleted;

@@ -22,6 +22,7 @@ use crate::segments::{Keep, Segment};
 use crate::snapshot::Snapshot;
 use crate::store::{RESTARTS_MAX, Store};
 use crate::together::{Work, together};
+use crate::tombstones::Deletions;
 
 /// No query lasts longer, whatever its deadline.
 const QUERY_MAX: Duration = Duration::from_secs(86_400);
@@ -99,7 +100,8 @@ impl Store {
         let mut works: Vec<Work<'_, (usize, Vec<Series>)>> = Vec::new();
         for (at, select) in selects.iter().enumerate() {
             for meta in snapshot.blocks(select.min_time, select.max_time) {
-                works.push(Box::pin(self.select_block(meta, at, select, samples_max)));
+                let deletions = self.deletions_of_block(&snapshot.committed.manifest, &meta.id)?;
+                works.push(Box::pin(self.select_block(meta, at, select, samples_max, deletions)));
             }
         }
         // Buffered in order: that is the order of precedence. Not waited for all together: too many samples are too
@@ -127,11 +129,12 @@ impl Store {
         at: usize,
         select: &Select,
         samples_max: u64,
+        deletions: Deletions,
     ) -> Result<(usize, Vec<Series>), TsdbError> {
         let reader = self.open_block(meta).await?;
         let found =
             reader.select_limited(&select.matchers, select.min_time, select.max_time, samples_max).await?;
-        Ok((at, found))
+        Ok((at, deletions.hide(found)))
     }
 
     /// The segments that any of some selectors needs, each loaded once.
@@ -165,7 +168,8 @@ impl Store {
         let staleness_gap_ms = self.settings.staleness_gap_ms;
         let rows = snapshot.segments(min_time, max_time, staleness_gap_ms);
         let range = min_time..=max_time;
-        let rules = Rules { emit_from: snapshot.emit_from, range, staleness_gap_ms, samples_max };
+        let deletions = self.deletions_of_segments(&snapshot.committed.manifest, snapshot.emit_from)?;
+        let rules = Rules { emit_from: snapshot.emit_from, range, staleness_gap_ms, samples_max, deletions };
         let mut replay = Replay::new(rules, wanted);
         for segment in rows.into_iter().filter_map(|row| segments.get(&row.key)) {
             replay.push(segment)?;
@@ -194,7 +198,8 @@ impl Store {
         let (min_time, max_time) = (query.min_time, query.max_time);
         let mut works: Vec<Work<'_, Vec<Labels>>> = Vec::new();
         for meta in snapshot.blocks(min_time, max_time) {
-            works.push(Box::pin(self.series_of_block(meta, query)));
+            let deletions = self.deletions_of_block(&snapshot.committed.manifest, &meta.id)?;
+            works.push(Box::pin(self.series_of_block(meta, query, deletions)));
         }
         let read = together(works, self.settings.concurrency).await?;
         let mut found: BTreeSet<Labels> = read.into_iter().flatten().collect();
@@ -209,9 +214,15 @@ impl Store {
         Ok(found)
     }
 
-    async fn series_of_block(&self, meta: &BlockMeta, query: &LabelQuery) -> Result<Vec<Labels>, TsdbError> {
+    async fn series_of_block(
+        &self,
+        meta: &BlockMeta,
+        query: &LabelQuery,
+        deletions: Deletions,
+    ) -> Result<Vec<Labels>, TsdbError> {
         let reader = self.open_block(meta).await?;
-        Ok(reader.series(&query.matcher_sets, query.min_time, query.max_time).await?)
+        let found = reader.series(&query.matcher_sets, query.min_time, query.max_time).await?;
+        deletions.hide_labels(&reader, found, query).await
     }
 }
 

@@ -24,6 +24,7 @@ use storage::{Series, SourceId};
 use crate::error::TsdbError;
 use crate::keys::SegmentKey;
 use crate::segments::Segment;
+use crate::tombstones::{Deletions, HiddenTicks};
 use crate::wal::{DecodedScrape, Layout, LayoutId};
 
 /// Collects the samples of selected series.
@@ -33,6 +34,8 @@ pub(crate) struct Replay<F> {
     layouts: BTreeMap<LayoutId, Arc<Selected>>,
     columns_by_labels: BTreeMap<Labels, u32>,
     columns: Vec<Vec<(TimestampMs, f64)>>,
+    /// What is deleted of columns, where anything is.
+    hidden: BTreeMap<u32, Vec<HiddenTicks>>,
     sources: BTreeMap<SourceId, Predecessor>,
     tick: i64,
     /// Markers of the current tick: they come after all its samples.
@@ -51,6 +54,8 @@ pub(crate) struct Rules {
     pub staleness_gap_ms: i64,
     /// More samples than this are too many.
     pub samples_max: u64,
+    /// What is deleted.
+    pub deletions: Deletions,
 }
 
 /// The series of a layout that are wanted.
@@ -77,6 +82,7 @@ impl<F: Fn(&Labels) -> bool> Replay<F> {
             layouts: BTreeMap::new(),
             columns_by_labels: BTreeMap::new(),
             columns: Vec::new(),
+            hidden: BTreeMap::new(),
             sources: BTreeMap::new(),
             tick: i64::MIN,
             markers: Vec::new(),
@@ -157,11 +163,22 @@ impl<F: Fn(&Labels) -> bool> Replay<F> {
 
     fn emit(&mut self, column: u32, timestamp: TimestampMs, value: f64) {
         if self.rules.range.contains(&timestamp)
+            && !self.is_deleted(column, timestamp)
             && let Some(samples) = self.columns.get_mut(column as usize)
         {
             samples.push((timestamp, value));
             self.samples += 1;
         }
+    }
+
+    /// Whether a sample of the current tick is deleted.
+    fn is_deleted(&self, column: u32, timestamp: TimestampMs) -> bool {
+        !self.hidden.is_empty()
+            && self.hidden.get(&column).is_some_and(|hidden| {
+                hidden.iter().any(|hidden| {
+                    self.tick < hidden.until_tick && (hidden.min_time..=hidden.max_time).contains(&timestamp)
+                })
+            })
     }
 
     fn flush_markers(&mut self) {
@@ -181,6 +198,10 @@ impl<F: Fn(&Labels) -> bool> Replay<F> {
             } else if (self.select)(labels) {
                 let column = u32::try_from(self.columns.len()).unwrap_or(u32::MAX);
                 self.columns.push(Vec::new());
+                let hidden = self.rules.deletions.ticks(labels);
+                if !hidden.is_empty() {
+                    self.hidden.insert(column, hidden);
+                }
                 self.columns_by_labels.insert(labels.clone(), column);
                 series.push((index, column));
             }

@@ -12,12 +12,15 @@ use crate::keys::{Day, Keys};
 use crate::ports::Ports;
 use crate::segments::Segment;
 use crate::settings::Settings;
+use crate::tombstones::Deletion;
 use crate::wal::{Layout, LayoutCache, LayoutId};
 
 /// How often a reader starts over because what it was reading has been collected (L1).
 pub(crate) const RESTARTS_MAX: usize = 3;
 /// Manifests kept: the current one, and some that slow readers still use.
 const MANIFESTS_KEPT: usize = 8;
+/// Compiled deletions kept.
+const TOMBSTONES_KEPT: usize = 1024;
 
 /// One scope's samples: segments and blocks. Any number of stores, in any number of processes, may serve one scope.
 #[derive(Debug)]
@@ -43,6 +46,7 @@ pub(crate) struct Caches {
     pub segments: Lru<(String, u64), Segment>,
     pub layouts: Lru<LayoutId, Layout>,
     pub blocks: Lru<String, BlockReader>,
+    pub tombstones: Lru<String, Deletion>,
 }
 
 impl Store {
@@ -53,6 +57,7 @@ impl Store {
             segments: Lru::new(settings.segment_cache_bytes),
             layouts: Lru::new(settings.layout_cache_entries),
             blocks: Lru::new(settings.block_cache_bytes),
+            tombstones: Lru::new(TOMBSTONES_KEPT),
         };
         Self {
             ports: ports.into(),

@@ -15,7 +15,7 @@ use crate::{Appended, Settings, Shard, Store, TsdbError};
 
 const START: i64 = 20_000 * DAY_MS;
 const FOREVER: Deadline = Deadline(i64::MAX);
-const FATES: [Fate; 6] = [
+pub(super) const FATES: [Fate; 6] = [
     Fate::Refuse,
     Fate::LoseAck,
     Fate::Late(Duration::from_millis(120)),
@@ -65,8 +65,17 @@ where
     T: Send + 'static,
     F: Future<Output = Result<T, TsdbError>> + Send + 'static,
 {
+    deliver_with(world, tight(), attempt)
+}
+
+/// As [`deliver`], with some settings.
+pub(super) fn deliver_with<T, F>(world: &World, settings: Settings, attempt: impl Fn(Store) -> F) -> T
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, TsdbError>> + Send + 'static,
+{
     for _ in 0..10 {
-        let task = world.sim.spawn("task", attempt(world.store(tight())));
+        let task = world.sim.spawn("task", attempt(world.store(settings.clone())));
         match world.run(task).unwrap() {
             Ok(Ok(done)) => return done,
             Ok(Err(error)) => assert_ne!(error.retry(), Retry::Never, "{error}"),
