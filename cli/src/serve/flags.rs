@@ -52,6 +52,10 @@ pub(crate) struct ServeFlags {
     #[arg(long = "web.enable-lifecycle")]
     pub(crate) enable_lifecycle: bool,
 
+    /// Enable API endpoint accepting remote write requests.
+    #[arg(long = "web.enable-remote-write-receiver")]
+    pub(crate) enable_remote_write_receiver: bool,
+
     /// The maximum lookback duration for retrieving metrics during expression evaluations.
     #[arg(long = "query.lookback-delta", default_value = "5m", value_name = "DURATION", value_parser = parse_positive)]
     pub(crate) lookback_delta: Duration,
@@ -157,6 +161,7 @@ impl ServeFlags {
             ("web.listen-address", self.listen_address.to_string()),
             ("web.external-url", self.external_url.clone().unwrap_or_default()),
             ("web.enable-lifecycle", self.enable_lifecycle.to_string()),
+            ("web.enable-remote-write-receiver", self.enable_remote_write_receiver.to_string()),
             ("query.lookback-delta", duration::format(self.lookback_delta)),
             ("query.timeout", duration::format(self.query_timeout)),
             ("query.max-concurrency", self.query_concurrency.to_string()),

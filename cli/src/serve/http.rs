@@ -1,4 +1,4 @@
-//! HTTP in: a thin layer of axum over [`api::Api::route`], plus what belongs to the process: `/metrics`, health, reload.
+//! HTTP in: a thin layer of axum over [`api::Api::route`] and [`ingest_function::Ingest::write`], plus what belongs to the process: `/metrics`, health, reload.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use axum::response::IntoResponse;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue, LOCATION};
 use http::{Method, StatusCode};
+use ingest_function::Ingest;
 use telemetry::Metrics;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -20,6 +21,9 @@ use super::reload::Reloader;
 
 /// A request's body may be at most so large: forms with long queries.
 const BODY_BYTES_MAX: usize = 10 << 20;
+/// What is pushed may be larger: as much as Prometheus takes.
+const PUSH_BYTES_MAX: usize = 32 << 20;
+const WRITE: &str = "/api/v1/write";
 /// A request's body must arrive within this time.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -29,7 +33,9 @@ pub(crate) struct Http {
     pub(crate) api: api::Api,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) reloader: Arc<Reloader>,
+    pub(crate) ingest: Option<Arc<Ingest>>,
     pub(crate) queries: Arc<Semaphore>,
+    pub(crate) pushes: Arc<Semaphore>,
     pub(crate) lifecycle_enabled: bool,
 }
 
@@ -53,6 +59,7 @@ async fn answer(State(http): State<Http>, request: http::Request<Body>) -> axum:
     let handler = handler_name(request.uri().path());
     let headers = request.headers().clone();
     let response = match read_whole(request).await {
+        Ok(request) if is_write(&request) => http.call_ingest(request).await,
         Ok(request) if is_api(request.uri().path()) => http.call_api(request).await,
         Ok(request) => api::compressed(&headers, http.dispatch(&request).await),
         Err(status) => plain(status, status.canonical_reason().unwrap_or_default()),
@@ -64,7 +71,8 @@ async fn answer(State(http): State<Http>, request: http::Request<Body>) -> axum:
 
 async fn read_whole(request: http::Request<Body>) -> Result<api::Request, StatusCode> {
     let (parts, body) = request.into_parts();
-    let body = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, BODY_BYTES_MAX))
+    let bytes_max = if parts.uri.path() == WRITE { PUSH_BYTES_MAX } else { BODY_BYTES_MAX };
+    let body = tokio::time::timeout(BODY_TIMEOUT, to_bytes(body, bytes_max))
         .await
         .map_err(|_| StatusCode::REQUEST_TIMEOUT)?
         .map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
@@ -109,6 +117,25 @@ impl Http {
         })
     }
 
+    /// Decoding and encoding compute, if not for long: beside the threads that serve sockets, too.
+    async fn call_ingest(&self, request: api::Request) -> api::Response {
+        let Some(ingest) = self.ingest.clone() else {
+            return plain(
+                StatusCode::NOT_FOUND,
+                "remote write receiver needs to be enabled with --web.enable-remote-write-receiver\n",
+            );
+        };
+        let Ok(_permit) = Arc::clone(&self.pushes).acquire_owned().await else {
+            return plain(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n");
+        };
+        let runtime = tokio::runtime::Handle::current();
+        let answered = tokio::task::spawn_blocking(move || runtime.block_on(ingest.write(request))).await;
+        answered.unwrap_or_else(|error| {
+            tracing::error!(%error, "a pushed request failed unexpectedly");
+            plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
+        })
+    }
+
     async fn reload(&self, method: &Method) -> api::Response {
         if ![Method::POST, Method::PUT].contains(method) {
             return plain(StatusCode::METHOD_NOT_ALLOWED, "This endpoint requires a POST or PUT request.\n");
@@ -141,6 +168,11 @@ impl Http {
 /// What can be read besides the API.
 const PAGES: &[&str] = &["/metrics", "/-/healthy", "/-/ready", "/version", "/", "/graph", "/query"];
 
+/// Whether somebody pushes. Preflights are the API's to answer.
+fn is_write(request: &api::Request) -> bool {
+    request.uri().path() == WRITE && request.method() != Method::OPTIONS
+}
+
 fn is_api(path: &str) -> bool {
     path.starts_with("/api/") || path == "/federate"
 }
@@ -168,6 +200,7 @@ fn handler_name(path: &str) -> &'static str {
         "/api/v1/status/walreplay",
         "/api/v1/status/tsdb",
         "/api/v1/status/tsdb/blocks",
+        WRITE,
         "/federate",
         "/metrics",
         "/-/healthy",

@@ -23,6 +23,9 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(8);
 /// The store of rows gets this long to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Pushed requests that are decoded and written at once; others wait. Bounds the memory that they take.
+const PUSHES_MAX: usize = 32;
+
 const DEFAULT_CONFIG: &str = "prometheus.yml";
 
 /// Runs `foxfire serve`.
@@ -73,9 +76,11 @@ async fn run(flags: &ServeFlags) -> Result<(), String> {
     let (stop_sender, stop) = watch::channel(false);
     let http = Http {
         api: wired.api.clone(),
+        ingest: wired.ingest.clone(),
         metrics: Arc::clone(&metrics),
         reloader: Arc::clone(&reloader),
         queries: Arc::new(Semaphore::new(flags.query_concurrency as usize)),
+        pushes: Arc::new(Semaphore::new(PUSHES_MAX)),
         lifecycle_enabled: flags.enable_lifecycle || is_loopback(&address),
     };
     let mut http_stop = stop.clone();

@@ -7,6 +7,7 @@ use compactor_function::{Collector, Compactor};
 use control::ConfigCache;
 use discovery::PackSettings;
 use discovery_function::Discovery;
+use ingest_function::Ingest;
 use platform::Platform;
 use platform_local::LocalQueue;
 use promql::EngineOptions;
@@ -31,6 +32,8 @@ pub(crate) struct Wired {
     pub(crate) collector: Collector,
     pub(crate) rule_planner: RulePlanner,
     pub(crate) ruler: Ruler,
+    /// Where others push, if they may.
+    pub(crate) ingest: Option<Arc<Ingest>>,
     pub(crate) api: Api,
 }
 
@@ -88,9 +91,14 @@ pub(crate) fn wire(
         compactor: Compactor::new(Arc::clone(&store), Arc::clone(metrics)),
         collector: Collector::new(platform.clone(), Arc::clone(&store)),
         rule_planner: RulePlanner::new(platform.clone(), Arc::clone(&configs), Arc::clone(&store)),
+        ingest: flags
+            .enable_remote_write_receiver
+            .then(|| Arc::new(Ingest::new(platform.clone(), Arc::clone(&store), Arc::clone(metrics)))),
         ruler: Ruler::new(platform.clone(), configs, Arc::clone(&store), Arc::clone(metrics), ruler_settings),
         api: Api {
             queryable: store,
+            exemplars: Arc::new(NothingKept),
+            metadata: Arc::new(NothingKept),
             deployment: Arc::new(deployment),
             clock: Arc::clone(&platform.clock),
             engine,
@@ -154,4 +162,25 @@ fn hostname() -> String {
         .unwrap_or_default()
         .trim()
         .to_owned()
+}
+
+/// Stands in for the store where that keeps neither exemplars nor metadata.
+struct NothingKept;
+
+impl storage::ExemplarQueryable for NothingKept {
+    fn exemplars<'a>(
+        &'a self,
+        _: &'a [Vec<model::Matcher>],
+        _: i64,
+        _: i64,
+        _: usize,
+    ) -> storage::StorageFuture<'a, Vec<storage::SeriesExemplars>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+}
+
+impl storage::MetadataQueryable for NothingKept {
+    fn metadata<'a>(&'a self, _: Option<&'a str>) -> storage::StorageFuture<'a, Vec<model::Metadata>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
 }

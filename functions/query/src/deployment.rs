@@ -77,6 +77,7 @@ impl QueryDeployment {
                     timestamp: status.timestamp,
                     duration: status.duration,
                     error: status.error,
+                    metadata: Arc::default(),
                 };
                 (source.to_string(), last)
             })

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use config::{GlobalConfig, RuleGroup};
-use model::TimestampMs;
+use model::{Metadata, TimestampMs};
 use wire::{BlockMeta, RuleGroupState, ScrapePool};
 
 use crate::{ApiError, GlobalUrlOptions};
@@ -58,6 +59,8 @@ pub struct LastScrape {
     pub duration: Duration,
     /// Why it failed, where it did.
     pub error: Option<String>,
+    /// What the target said of its metric families.
+    pub metadata: Arc<[Metadata]>,
 }
 
 /// A rule group and its state.

@@ -109,7 +109,7 @@ fn point(out: &mut String, timestamp: TimestampMs, value: f64) {
 }
 
 /// Milliseconds as seconds: whole, or with three decimals. Source: `MarshalTimestamp` of `util/jsonutil`.
-fn seconds(out: &mut String, timestamp: TimestampMs) {
+pub(crate) fn seconds(out: &mut String, timestamp: TimestampMs) {
     if timestamp < 0 {
         out.push('-');
     }

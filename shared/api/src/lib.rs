@@ -12,6 +12,7 @@ mod compress;
 mod cors;
 mod deployment;
 mod error;
+mod exemplars;
 mod federate;
 mod global_url;
 mod json;
@@ -31,7 +32,7 @@ use std::time::Duration;
 
 use platform::Clock;
 use promql::EngineOptions;
-use storage::Queryable;
+use storage::{ExemplarQueryable, MetadataQueryable, Queryable};
 
 pub use compress::compressed;
 pub use deployment::{
@@ -46,6 +47,10 @@ pub use route::{Request, Response, method_not_allowed, not_found};
 pub struct Api {
     /// Where samples come from.
     pub queryable: Arc<dyn Queryable>,
+    /// Where exemplars come from.
+    pub exemplars: Arc<dyn ExemplarQueryable>,
+    /// Who knows what metrics mean.
+    pub metadata: Arc<dyn MetadataQueryable>,
     /// What the deployment knows of itself.
     pub deployment: Arc<dyn Deployment>,
     /// Time.

@@ -12,16 +12,19 @@ use http::Method;
 use http::header::{CONTENT_TYPE, ORIGIN, VARY};
 use model::matcher::matches_all;
 use model::value::STALE_NAN_BITS;
-use model::{Labels, TimestampMs};
+use model::{Exemplar, Labels, Matcher, Metadata, MetricType, TimestampMs};
 use platform::Clock;
 use promql::EngineOptions;
 use serde_json::{Value, json};
-use storage::{LabelQuery, Limits, Queryable, Select, Series, SeriesSet, StorageFuture};
+use storage::{
+    ExemplarQueryable, LabelQuery, Limits, MetadataQueryable, Queryable, Select, Series, SeriesExemplars,
+    SeriesSet, StorageFuture,
+};
 use wire::{BlockMeta, ScrapePool, ScrapeTarget, WireLabels};
 
 use crate::{
-    Api, BuildInfo, Deployment, DeploymentFuture, GlobalUrlOptions, Response, RuleGroupStatus, RuntimeInfo,
-    Targets, TsdbStatus,
+    Api, BuildInfo, Deployment, DeploymentFuture, GlobalUrlOptions, LastScrape, Response, RuleGroupStatus,
+    RuntimeInfo, Targets, TsdbStatus,
 };
 
 const NOW: TimestampMs = 1_000_000;
@@ -81,6 +84,46 @@ impl Queryable for FakeStore {
     }
 }
 
+impl ExemplarQueryable for FakeStore {
+    fn exemplars<'a>(
+        &'a self,
+        matcher_sets: &'a [Vec<Matcher>],
+        min_time: TimestampMs,
+        max_time: TimestampMs,
+        limit: usize,
+    ) -> StorageFuture<'a, Vec<SeriesExemplars>> {
+        assert!(limit > 0);
+        let wanted = |labels: &Labels| matcher_sets.iter().any(|set| matches_all(set, labels));
+        let of = |series: &Series| SeriesExemplars {
+            labels: series.labels.clone(),
+            exemplars: vec![Exemplar {
+                labels: Labels::from_pairs([("trace_id", "x\"")]),
+                value: 0.5,
+                timestamp: NOW - 1,
+            }],
+        };
+        let in_range = (min_time..=max_time).contains(&(NOW - 1));
+        let found = self.0.iter().filter(|series| in_range && wanted(&series.labels)).map(of).collect();
+        Box::pin(ready(Ok(found)))
+    }
+}
+
+fn said(family: &str, kind: MetricType, help: &str) -> Metadata {
+    Metadata { metric_family: family.to_owned(), kind, help: help.to_owned(), unit: String::new() }
+}
+
+impl MetadataQueryable for FakeStore {
+    fn metadata<'a>(&'a self, metric: Option<&'a str>) -> StorageFuture<'a, Vec<Metadata>> {
+        let mut all = vec![
+            said("a", MetricType::Counter, "one"),
+            said("a", MetricType::Gauge, "two"),
+            said("b", MetricType::Unknown, ""),
+        ];
+        all.retain(|metadata| metric.is_none_or(|metric| metadata.metric_family == metric));
+        Box::pin(ready(Ok(all)))
+    }
+}
+
 struct FakeDeployment;
 
 fn group(file: &str, name: &str) -> RuleGroupStatus {
@@ -110,7 +153,7 @@ impl Deployment for FakeDeployment {
             source: "0000000000000001".to_owned(),
             pool: "node".to_owned(),
             url: "http://localhost:9100/metrics".to_owned(),
-            labels: WireLabels::default(),
+            labels: WireLabels::from(&Labels::from_pairs([("instance", "i"), ("job", "node")])),
             discovered: WireLabels::default(),
             interval_ms: 2_000,
             timeout_ms: 1_000,
@@ -123,7 +166,14 @@ impl Deployment for FakeDeployment {
             dropped: Vec::new(),
             errors: Vec::new(),
         };
-        Box::pin(ready(Ok(Targets { pools: vec![pool], last_scrapes: std::collections::BTreeMap::new() })))
+        let last = LastScrape {
+            timestamp: NOW,
+            duration: Duration::ZERO,
+            error: None,
+            metadata: vec![said("a", MetricType::Counter, "one"), said("c", MetricType::Info, "")].into(),
+        };
+        let last_scrapes = [("0000000000000001".to_owned(), last)].into();
+        Box::pin(ready(Ok(Targets { pools: vec![pool], last_scrapes })))
     }
 
     fn rule_groups(&self) -> DeploymentFuture<'_, Vec<RuleGroupStatus>> {
@@ -196,14 +246,16 @@ fn series(labels: &[(&str, &str)], last: f64) -> Series {
 }
 
 fn ask(request: http::request::Builder, body: &str) -> Response {
-    let store = FakeStore(vec![
+    let store = Arc::new(FakeStore(vec![
         series(&[("__name__", "a.b"), ("job", "n"), ("x.y", "q\"")], 2.5),
         series(&[("__name__", "gone"), ("job", "n")], f64::from_bits(STALE_NAN_BITS)),
         series(&[("__name__", "up"), ("instance", "i"), ("job", "n")], 1.0),
         series(&[("__name__", "up"), ("instance", "j")], 0.0),
-    ]);
+    ]));
     let api = Api {
-        queryable: Arc::new(store),
+        exemplars: Arc::<FakeStore>::clone(&store),
+        metadata: Arc::<FakeStore>::clone(&store),
+        queryable: store,
         deployment: Arc::new(FakeDeployment),
         clock: Arc::new(FixedClock),
         engine: EngineOptions::default(),
@@ -276,12 +328,44 @@ fn a_subquery_without_a_step_has_the_evaluation_interval() {
 }
 
 #[test]
-fn metadata_and_exemplars_are_empty_and_check_their_parameters() {
-    let data = |path| json_of(&get(path)).1["data"].clone();
-    assert_eq!(data("/api/v1/metadata?limit=5"), json!({}));
-    assert_eq!(data("/api/v1/targets/metadata"), json!([]));
-    assert_eq!(data("/api/v1/query_exemplars?query=up"), json!([]));
+fn metadata_is_given_by_family_and_by_target() {
+    let data = |path: &str| json_of(&get(path)).1["data"].clone();
+    let entry = |kind: &str, help: &str| json!({ "type": kind, "help": help, "unit": "" });
+    let (one, two, b) = (entry("counter", "one"), entry("gauge", "two"), entry("unknown", ""));
+    assert_eq!(data("/api/v1/metadata"), json!({ "a": [one, two], "b": [b] }));
+    assert_eq!(data("/api/v1/metadata?limit=1"), json!({ "a": [one, two] }));
+    assert_eq!(data("/api/v1/metadata?limit=0"), json!({}));
+    assert_eq!(data("/api/v1/metadata?limit_per_metric=1"), json!({ "a": [one], "b": [b] }));
+    assert_eq!(data("/api/v1/metadata?metric=b"), json!({ "b": [b] }));
+
+    let labels = json!({ "instance": "i", "job": "node" });
+    let of = |family: &str, kind: &str, help: &str| json!({ "target": labels, "metric": family, "type": kind, "help": help, "unit": "" });
+    let all = json!([of("a", "counter", "one"), of("c", "info", "")]);
+    assert_eq!(data("/api/v1/targets/metadata"), all);
+    assert_eq!(data("/api/v1/targets/metadata?match_target=%7Bjob=%22node%22%7D&limit=1"), all);
+    assert_eq!(data("/api/v1/targets/metadata?match_target=%7Bjob=%22other%22%7D"), json!([]));
+    assert_eq!(data("/api/v1/targets/metadata?limit=0"), json!([]));
+    let of_c = json!([{ "target": labels, "type": "info", "help": "", "unit": "" }]);
+    assert_eq!(data("/api/v1/targets/metadata?metric=c"), of_c);
+}
+
+#[test]
+fn exemplars_are_those_of_the_series_that_a_query_reads() {
+    let data = |path: &str| json_of(&get(path)).1["data"].clone();
+    let exemplars = json!([{ "labels": { "trace_id": "x\"" }, "value": "0.5", "timestamp": 999.999 }]);
+    let of = |labels: Value| json!({ "seriesLabels": labels, "exemplars": exemplars });
+    let up = [
+        json!({ "__name__": "up", "instance": "i", "job": "n" }),
+        json!({ "__name__": "up", "instance": "j" }),
+    ];
+    let both: Vec<Value> = up.iter().cloned().map(of).collect();
+    assert_eq!(data("/api/v1/query_exemplars?query=sum(rate(up%5B1m%5D))"), json!(both));
+    assert_eq!(data("/api/v1/query_exemplars?query=up&end=999"), json!([]));
     assert_eq!(get("/api/v1/query_exemplars?query=1").status(), 204);
+}
+
+#[test]
+fn metadata_and_exemplars_check_their_parameters() {
     let error = |path| {
         let (status, body) = json_of(&get(path));
         assert_eq!(status, 400);

@@ -47,6 +47,17 @@ impl Labels {
         builder.build()
     }
 
+    /// A set of pairs whose names are unique and in order, which is for the caller to see to; empty values are dropped.
+    pub fn from_sorted<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str), IntoIter: Clone>) -> Self {
+        let pairs = pairs.into_iter().filter(|(_, value)| !value.is_empty());
+        let length = |(name, value): (&str, &str)| name.len() + value.len() + 4;
+        let mut packed = String::with_capacity(pairs.clone().map(length).sum());
+        for (name, value) in pairs {
+            push_label(&mut packed, name, value);
+        }
+        Self { packed: packed.into() }
+    }
+
     /// The value of `name`, or `None` where it is absent.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use platform::PlatformError;
 
+use crate::explore::SHORT_NS;
 use crate::fault::{Fate, Operation, Situation};
+use crate::random::{fnv, fnv_from};
 use crate::stores::Stores;
 use crate::trace::{EffectRecord, Outcome};
 use crate::world::{Change, Handle, Moment, State, Timer, nanos};
@@ -36,6 +38,7 @@ impl Handle {
         R: Outcome + Send + 'static,
         A: FnOnce(&mut Stores, Moment) -> R + Send + 'static,
     {
+        self.gate().await;
         let draw = self.draw_fate(operation, subject).await;
         let named = || format!("{operation:?} {subject}");
         let refused = || PlatformError::Throttled { operation: named() };
@@ -100,11 +103,14 @@ impl Handle {
         let index = state.effects;
         state.effects += 1;
         let latency = self.inner.options.latency;
+        let nth = state.actors.count_effect();
         let (streams, actor) = state.actors.current_streams();
         let before = streams.latency.duration(latency.min, latency.max);
         let after = streams.latency.duration(latency.min, latency.max);
-        let situation = Situation { index, at_ms, actor: &actor, operation, subject };
+        let situation = Situation { index, at_ms, actor: &actor, nth, operation, subject };
         let fate = state.faults.fate(&situation, &mut streams.faults);
+        let told = fnv_from(fnv(subject.as_bytes()), fate.name().as_bytes());
+        state.learn(fnv_from(told, &[operation as u8]));
         if fate != Fate::Ok {
             *state.trace.counters.faults.entry(fate.name()).or_default() += 1;
         }
@@ -127,6 +133,7 @@ impl Handle {
     pub(crate) fn note(&self, draw: &Draw, outcome: String) {
         let mut state = self.lock();
         let record = self.record(&state, draw, outcome);
+        state.learn(fnv(record.outcome.as_bytes()));
         state.trace.note(record);
     }
 
@@ -144,6 +151,7 @@ impl Handle {
             } else {
                 let result = change(&mut state.stores, moment);
                 let record = self.record(&state, draw, result.summary());
+                state.learn(fnv(record.outcome.as_bytes()));
                 state.trace.note(record);
                 ring(&mut state);
                 Some(result)
@@ -158,6 +166,11 @@ impl Handle {
     fn land_later(&self, draw: &Draw, delay: Duration, change: Change) {
         let mut state = self.lock();
         let record = self.record(&state, draw, String::new());
+        let history = state.actors.history();
+        if let Some(explore) = state.explore.as_mut() {
+            explore.add_land(history, record, change);
+            return;
+        }
         let at_ns = state.now_ns.saturating_add(nanos(delay));
         state.sequence += 1;
         let key = (at_ns, state.sequence);
@@ -210,7 +223,8 @@ impl Future for Sleep {
         if state.actors.is_crashing() {
             return Poll::Pending;
         }
-        if state.now_ns >= self.at_ns {
+        let short = state.explore.is_some() && self.at_ns < state.now_ns.saturating_add(SHORT_NS);
+        if short || state.now_ns >= self.at_ns {
             return Poll::Ready(());
         }
         let key = match self.key {

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::Random;
+use crate::explore::Chosen;
+use crate::random::{fnv, fnv_from};
 use crate::world::{Handle, Timer};
 
 /// Names an actor of a world.
@@ -146,6 +148,10 @@ struct Actor {
     frozen: bool,
     waker: Arc<ActorWaker>,
     streams: Streams,
+    /// How many effects it has begun.
+    effects: u64,
+    /// A hash of all that it has been told, in an explored world.
+    history: u64,
 }
 
 /// An actor's randomness, by use: so that a change of one use shifts no draw of another.
@@ -185,9 +191,40 @@ impl Actors {
     fn add(&mut self, name: &str, future: Option<ActorFuture>, waker: Arc<ActorWaker>) {
         let count = self.names.entry(name.to_owned()).or_default();
         *count += 1;
-        let streams = Streams::new(&self.root.split(&format!("{name} {count}")));
-        let id = waker.id;
-        self.actors.insert(id, Actor { name: name.into(), future, frozen: false, waker, streams });
+        let unique = format!("{name} {count}");
+        let streams = Streams::new(&self.root.split(&unique));
+        let (id, history) = (waker.id, fnv(unique.as_bytes()));
+        let name = name.into();
+        self.actors.insert(id, Actor { name, future, frozen: false, waker, streams, effects: 0, history });
+    }
+
+    pub(crate) fn name(&self, id: ActorId) -> Arc<str> {
+        self.actors.get(&id).map_or_else(|| "".into(), |actor| Arc::clone(&actor.name))
+    }
+
+    /// How many effects the current actor began before this one.
+    pub(crate) fn count_effect(&mut self) -> u64 {
+        let current = self.current;
+        self.actors.get_mut(&current).map_or(0, |actor| {
+            actor.effects += 1;
+            actor.effects - 1
+        })
+    }
+
+    pub(crate) fn learn(&mut self, what: u64) {
+        let current = self.current;
+        if let Some(actor) = self.actors.get_mut(&current) {
+            actor.history = fnv_from(actor.history, &what.to_le_bytes());
+        }
+    }
+
+    pub(crate) fn history(&self) -> u64 {
+        self.actors.get(&self.current).map_or(0, |actor| actor.history)
+    }
+
+    /// A hash of all that the living have been told.
+    pub(crate) fn histories(&self) -> u64 {
+        self.actors.values().fold(0, |sum, actor| sum.wrapping_add(fnv(&actor.history.to_le_bytes())))
     }
 
     /// The streams of the actor that is being polled, and its name.
@@ -201,6 +238,8 @@ impl Actors {
             frozen: false,
             waker: Arc::new(ActorWaker { id: current, queued: AtomicBool::new(true), ready: Arc::default() }),
             streams: Streams::new(&root.split("outside")),
+            effects: 0,
+            history: 0,
         });
         let name = Arc::clone(&actor.name);
         (&mut actor.streams, name)
@@ -235,6 +274,19 @@ impl Ready {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         let index = usize::try_from(random.below(queue.len() as u64)).unwrap_or(0);
         queue.remove(index)
+    }
+
+    /// All of them, in order of their age.
+    fn all(&self) -> Vec<ActorId> {
+        let mut all: Vec<ActorId> =
+            self.queue.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// Takes this one.
+    fn remove(&self, id: ActorId) {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner).retain(|ready| *ready != id);
     }
 }
 
@@ -366,6 +418,7 @@ impl Handle {
             polls += 1;
             match self.take_ready() {
                 Some(id) => self.poll_actor(id),
+                None if self.is_stopped() => break,
                 None if self.advance(until_ns) => {}
                 None => break,
             }
@@ -378,7 +431,21 @@ impl Handle {
 
     fn take_ready(&self) -> Option<ActorId> {
         let mut state = self.lock();
-        self.inner.ready.take(&mut state.actors.schedule)
+        if state.explore.is_none() {
+            return self.inner.ready.take(&mut state.actors.schedule);
+        }
+        loop {
+            let mut ready = self.inner.ready.all();
+            ready.retain(|id| state.actors.actors.contains_key(id));
+            match self.choose(&mut state, &ready)? {
+                Chosen::Landed => {}
+                Chosen::Stopped => return None,
+                Chosen::Actor(id) => {
+                    self.inner.ready.remove(id);
+                    return Some(id);
+                }
+            }
+        }
     }
 
     fn poll_actor(&self, id: ActorId) {

@@ -148,6 +148,8 @@ pub struct Situation<'a> {
     pub at_ms: i64,
     /// Who calls.
     pub actor: &'a str,
+    /// How many effects the caller began before.
+    pub nth: u64,
     /// What is called.
     pub operation: Operation,
     /// The key, the queue's name, the URL.
@@ -359,7 +361,7 @@ mod tests {
         };
         let mut refused = |at_ms: i64, operation: Operation| {
             let mut random = Random::new(3);
-            let situation = Situation { index: 0, at_ms, actor: "a", operation, subject: "s" };
+            let situation = Situation { index: 0, at_ms, actor: "a", nth: 0, operation, subject: "s" };
             (0..1_000).filter(|_| plan.fate(&situation, &mut random) == Fate::Refuse).count()
         };
         assert!((70..130).contains(&refused(999, Operation::RowGet)));

@@ -81,6 +81,7 @@ impl SimFetcher {
     }
 
     async fn fetch_within(&self, request: HttpRequest) -> Result<HttpResponse, FetchError> {
+        self.world.gate().await;
         let draw = self.world.draw_fate(Operation::Fetch, &request.url).await;
         self.world.sleep_for(draw.before).await;
         match draw.fate {

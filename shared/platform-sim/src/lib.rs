@@ -31,6 +31,7 @@
 
 mod effect;
 mod executor;
+mod explore;
 mod fault;
 mod fetcher;
 mod files;
@@ -44,6 +45,7 @@ mod trace;
 mod world;
 
 pub use executor::{ActorId, Crashed, Ended, Join};
+pub use explore::{Driver, Step};
 pub use fault::{Fate, FaultPlan, NoFaults, Operation, Port, RandomFaults, ScriptedFaults, Situation};
 pub use fetcher::Answer;
 pub use queue::{SimQueue, SimQueueDepth};

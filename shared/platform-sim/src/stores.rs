@@ -9,7 +9,9 @@ use platform::{
     ByteRange, Cas, ListedObject, Object, PlatformError, Put, Row, RowKey, RowPut, RowRange, Version,
 };
 
-use crate::random::fnv;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::random::{fnv, fnv_from};
 
 /// How long an expired row may still be seen, in seconds: DynamoDB promises a few days at most.
 const EXPIRY_LAG_S: u64 = 48 * 3_600;
@@ -17,7 +19,10 @@ const EXPIRY_LAG_S: u64 = 48 * 3_600;
 #[derive(Debug, Default)]
 pub(crate) struct Stores {
     objects: BTreeMap<String, Stored>,
-    objects_created: u64,
+    /// How often each key was created: versions depend on nothing else, so that equal states are equal.
+    created: BTreeMap<String, u64>,
+    /// A sum of hashes over all that is here: equal states have equal hashes.
+    hash: u64,
     rows: BTreeMap<RowKey, Row>,
     /// When expired rows vanish.
     vanishing: BTreeSet<(i64, RowKey)>,
@@ -66,9 +71,12 @@ impl Stores {
             let reason = "a key and a directory would have one name".to_owned();
             return Err(PlatformError::Invalid { operation: format!("create {key}"), reason });
         }
-        self.objects_created += 1;
-        let version = Version(format!("v{}", self.objects_created));
-        self.objects.insert(key.to_owned(), Stored { version: version.clone(), body });
+        let count = self.created.entry(key.to_owned()).or_default();
+        *count += 1;
+        let version = Version(format!("v{count}"));
+        let stored = Stored { version: version.clone(), body };
+        self.hash = self.hash.wrapping_add(object_hash(key, &stored));
+        self.objects.insert(key.to_owned(), stored);
         self.names_reused += u64::from(self.deleted.contains(key));
         Ok(Put::Created(version))
     }
@@ -110,7 +118,8 @@ impl Stores {
     }
 
     pub(crate) fn delete(&mut self, key: &str) {
-        if self.objects.remove(key).is_some() {
+        if let Some(stored) = self.objects.remove(key) {
+            self.hash = self.hash.wrapping_sub(object_hash(key, &stored));
             self.deleted.insert(key.to_owned());
         }
     }
@@ -119,7 +128,9 @@ impl Stores {
     pub(crate) fn expire(&mut self, now_s: i64) {
         while self.vanishing.first().is_some_and(|(at_s, _)| *at_s <= now_s) {
             if let Some((_, key)) = self.vanishing.pop_first() {
-                self.rows.remove(&key);
+                if let Some(row) = self.rows.remove(&key) {
+                    self.hash = self.hash.wrapping_sub(row_hash(&row));
+                }
                 self.deleted.insert(format!("row {key}"));
             }
         }
@@ -129,7 +140,10 @@ impl Stores {
         if let Some(expires_at_s) = row.expires_at_s {
             self.vanishing.insert((vanishes_at_s(&row.key, expires_at_s), row.key.clone()));
         }
-        self.rows.insert(row.key.clone(), row);
+        self.hash = self.hash.wrapping_add(row_hash(&row));
+        if let Some(replaced) = self.rows.insert(row.key.clone(), row) {
+            self.hash = self.hash.wrapping_sub(row_hash(&replaced));
+        }
     }
 
     pub(crate) fn create_row(&mut self, key: &RowKey, value: Bytes, expires_at_s: Option<i64>) -> RowPut {
@@ -172,11 +186,35 @@ impl Stores {
 
     pub(crate) fn delete_row(&mut self, key: &RowKey) {
         if let Some(row) = self.rows.remove(key) {
+            self.hash = self.hash.wrapping_sub(row_hash(&row));
             if let Some(expires_at_s) = row.expires_at_s {
                 self.vanishing.remove(&(vanishes_at_s(key, expires_at_s), row.key));
             }
             self.deleted.insert(format!("row {key}"));
         }
+    }
+
+    /// A row, for an auditor.
+    pub(crate) fn peek_row(&self, key: &RowKey) -> Option<&Row> {
+        self.rows.get(key)
+    }
+
+    /// An object, for an auditor.
+    pub(crate) fn peek_object(&self, key: &str) -> Option<&Bytes> {
+        self.objects.get(key).map(|stored| &stored.body)
+    }
+
+    /// A hash of all objects, rows and messages.
+    pub(crate) fn hash(&self) -> u64 {
+        let queue = |queue: &QueueState| {
+            let message = |(id, message): (&u64, &StoredMessage)| {
+                let head = fnv_from(*id, &message.due_ns.to_le_bytes());
+                fnv_from(fnv_from(head, &message.receive_count.to_le_bytes()), &message.body)
+            };
+            queue.messages.iter().map(message).fold(queue.dead.len() as u64, u64::wrapping_add)
+        };
+        let [scrapes, rules] = &self.queues;
+        self.hash.wrapping_add(queue(scrapes)).wrapping_add(queue(rules).rotate_left(1))
     }
 
     pub(crate) fn object_keys(&self) -> Vec<String> {
@@ -192,9 +230,20 @@ impl Stores {
         let Some(stored) = self.objects.get_mut(key) else { return false };
         let mut body = stored.body.to_vec();
         change(&mut body);
+        self.hash = self.hash.wrapping_sub(object_hash(key, stored));
         stored.body = body.into();
+        self.hash = self.hash.wrapping_add(object_hash(key, stored));
         true
     }
+}
+
+fn object_hash(key: &str, stored: &Stored) -> u64 {
+    xxh3_64(&stored.body) ^ fnv_from(fnv(key.as_bytes()), stored.version.0.as_bytes())
+}
+
+fn row_hash(row: &Row) -> u64 {
+    let key = fnv_from(fnv(row.key.partition.as_bytes()), row.key.sort.as_bytes());
+    xxh3_64(&row.value).rotate_left(1) ^ fnv_from(key, &row.version.to_le_bytes())
 }
 
 /// Some time after its expiry, which differs from row to row and not from run to run.

@@ -22,7 +22,9 @@ impl SimClock {
 
 impl Clock for SimClock {
     fn now_ms(&self) -> i64 {
-        self.world.now_ms().saturating_add(self.skew_ms)
+        let now = self.world.now_ms();
+        self.world.learn(now.unsigned_abs());
+        now.saturating_add(self.skew_ms)
     }
 
     fn monotonic_ns(&self) -> u64 {

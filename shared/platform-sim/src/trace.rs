@@ -5,8 +5,9 @@ use std::fmt;
 
 use bytes::Bytes;
 use platform::{Cas, FileError, ListedObject, Message, Object, PlatformError, Put, Row, RowPut};
+use xxhash_rust::xxh3::xxh3_64;
 
-use crate::random::{fnv, fnv_from};
+use crate::random::fnv_from;
 use crate::{Fate, Operation};
 
 /// One effect, for people.
@@ -55,17 +56,20 @@ pub struct Counters {
     pub dead_letters: u64,
 }
 
-/// How many records are kept.
-const RECORDS_KEPT: usize = 1_000;
-
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Trace {
     hash: u64,
+    /// How many records are kept.
+    kept: usize,
     pub(crate) counters: Counters,
     records: VecDeque<EffectRecord>,
 }
 
 impl Trace {
+    pub(crate) fn new(kept: usize) -> Self {
+        Self { hash: 0, kept, counters: Counters::default(), records: VecDeque::new() }
+    }
+
     pub(crate) fn hash(&self) -> u64 {
         self.hash
     }
@@ -76,7 +80,7 @@ impl Trace {
 
     pub(crate) fn note(&mut self, record: EffectRecord) {
         self.note_line(&record.to_string());
-        if self.records.len() == RECORDS_KEPT {
+        if self.records.len() >= self.kept {
             self.records.pop_front();
         }
         self.records.push_back(record);
@@ -138,7 +142,7 @@ impl Outcome for String {
 
 impl Outcome for Bytes {
     fn summary(&self) -> String {
-        format!("{} bytes {:016x}", self.len(), fnv(self))
+        format!("{} bytes {:016x}", self.len(), xxh3_64(self))
     }
 }
 

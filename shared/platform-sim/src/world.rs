@@ -8,10 +8,11 @@ use std::task::Waker;
 use std::time::Duration;
 
 use bytes::Bytes;
-use platform::{HttpRequest, Platform, Row};
+use platform::{HttpRequest, Platform, Row, RowKey};
 
 use crate::Random;
 use crate::executor::{ActorId, Actors, Ended, Join, Ready};
+use crate::explore::Explore;
 use crate::fault::{FaultPlan, NoFaults};
 use crate::fetcher::{Answer, SimFetcher, Targets};
 use crate::files::SimFiles;
@@ -44,6 +45,8 @@ pub struct WorldOptions {
     pub receives_max: u32,
     /// After so many polls a run counts as stalled.
     pub polls_max: u64,
+    /// How many of the latest effects are kept to look at.
+    pub records_kept: usize,
 }
 
 impl WorldOptions {
@@ -56,6 +59,7 @@ impl WorldOptions {
             latency: Latency { min: Duration::from_micros(500), max: Duration::from_millis(5) },
             receives_max: 5,
             polls_max: 1_000_000_000,
+            records_kept: 1_000,
         }
     }
 }
@@ -89,6 +93,7 @@ pub(crate) struct State {
     pub(crate) targets: Option<Arc<dyn Targets>>,
     pub(crate) stores: Stores,
     pub(crate) trace: Trace,
+    pub(crate) explore: Option<Explore>,
 }
 
 /// A change of the stores, whose outcome in one line is returned.
@@ -132,7 +137,8 @@ impl World {
             effects: 0,
             targets: None,
             stores: Stores::default(),
-            trace: Trace::default(),
+            trace: Trace::new(options.records_kept),
+            explore: None,
         };
         let inner = Inner { options, ready: Arc::default(), state: Mutex::new(state) };
         Self { handle: Handle { inner: Arc::new(inner) } }
@@ -276,6 +282,18 @@ impl Handle {
     #[must_use]
     pub fn object_keys(&self) -> Vec<String> {
         self.lock().stores.object_keys()
+    }
+
+    /// A row, for an auditor.
+    #[must_use]
+    pub fn row(&self, key: &RowKey) -> Option<Row> {
+        self.lock().stores.peek_row(key).cloned()
+    }
+
+    /// An object's body, for an auditor.
+    #[must_use]
+    pub fn object(&self, key: &str) -> Option<Bytes> {
+        self.lock().stores.peek_object(key).cloned()
     }
 
     /// All rows, for an auditor.

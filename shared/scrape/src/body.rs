@@ -1,11 +1,14 @@
 //! From a body to samples. Source: `scrapeLoopAppender.append` of Prometheus.
 
-use model::TimestampMs;
+use std::sync::Arc;
+
+use model::{Metadata, TimestampMs};
 use storage::ScrapeSample;
 use textparse::{Event, Parser, Series};
 
 use crate::cache::TargetCache;
 use crate::error::ScrapeError;
+use crate::metadata::MetadataLines;
 
 /// How far in the future a sample's own timestamp may lie, ms: `maxAheadTime` of Prometheus.
 const AHEAD_MS_MAX: i64 = 10 * 60 * 1000;
@@ -36,19 +39,29 @@ pub(crate) struct BodyCounts {
     pub(crate) out_of_bounds: u64,
 }
 
-/// All samples of `body`, of every series at most one; or why there is none.
+/// What a body gives.
+#[derive(Debug, Default)]
+pub(crate) struct Contents {
+    /// Of every series at most one.
+    pub(crate) samples: Vec<ScrapeSample>,
+    pub(crate) metadata: Arc<[Metadata]>,
+}
+
+/// What is in `body`, or why there is nothing.
 pub(crate) fn read_body(
     body: &[u8],
     rules: BodyRules,
     cache: &mut TargetCache,
-) -> (BodyCounts, Result<Vec<ScrapeSample>, ScrapeError>) {
+) -> (BodyCounts, Result<Contents, ScrapeError>) {
+    let mut lines = MetadataLines::default();
     let samples = Vec::with_capacity(cache.size_hint());
     let mut reader = BodyReader { rules, cache, samples, counts: BodyCounts::default(), appended: 0 };
-    let result = reader.read(body);
+    let result = reader.read(body, &mut lines);
     let BodyReader { samples, counts, cache, .. } = reader;
     // A body without a byte says nothing about which series there are.
     cache.end_scrape(result.is_ok() && !body.is_empty());
-    (counts, result.map(|()| samples))
+    let contents = result.map(|()| Contents { samples, metadata: lines.finish(&mut cache.metadata) });
+    (counts, contents)
 }
 
 struct BodyReader<'c> {
@@ -61,10 +74,11 @@ struct BodyReader<'c> {
 }
 
 impl BodyReader<'_> {
-    fn read(&mut self, body: &[u8]) -> Result<(), ScrapeError> {
+    fn read<'b>(&mut self, body: &'b [u8], lines: &mut MetadataLines<'b>) -> Result<(), ScrapeError> {
         for event in Parser::new(body) {
-            if let Event::Series(series) = event? {
-                self.add(&series)?;
+            match event? {
+                Event::Series(series) => self.add(&series)?,
+                other => lines.add(&other),
             }
         }
         // Only now, so that the report says how many samples there were.

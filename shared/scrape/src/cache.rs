@@ -14,6 +14,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::error::ScrapeError;
 use crate::labels::Recipe;
+use crate::metadata::LastMetadata;
 
 /// What an entry occupies besides its text and labels, bytes, roughly.
 const ENTRY_BYTES: usize = 160;
@@ -33,6 +34,7 @@ pub(crate) struct TargetCache {
     used: usize,
     last_used: usize,
     bytes: usize,
+    pub(crate) metadata: LastMetadata,
 }
 
 /// A series that the target has or had.
@@ -68,6 +70,7 @@ impl TargetCache {
             used: 0,
             last_used: 0,
             bytes: 0,
+            metadata: LastMetadata::default(),
         }
     }
 

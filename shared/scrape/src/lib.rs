@@ -22,6 +22,7 @@ mod cache;
 mod counts;
 mod error;
 mod labels;
+mod metadata;
 mod report;
 mod request;
 mod scraper;

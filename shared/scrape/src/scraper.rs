@@ -7,11 +7,11 @@ use futures::FutureExt;
 use futures::future::{self, Either};
 use model::{Labels, TimestampMs};
 use platform::{Clock, FetchError, Fetcher, Files, HttpResponse, Platform};
-use storage::{Scrape, ScrapeOutcome, ScrapeSample, SourceId};
+use storage::{Scrape, ScrapeOutcome, SourceId};
 use tracing::{debug, warn};
 use wire::ScrapeTarget;
 
-use crate::body::{BodyCounts, BodyRules, read_body};
+use crate::body::{BodyCounts, BodyRules, Contents, read_body};
 use crate::cache::Caches;
 use crate::counts::{Counters, ScrapeCounts, add};
 use crate::error::ScrapeError;
@@ -116,9 +116,9 @@ impl Scraper {
         };
         let duration = Duration::from_nanos(ports.clock.monotonic_ns().saturating_sub(start));
         self.count(&job, counts, &result);
-        let (mut samples, error) = match result {
-            Ok(samples) => (samples, None),
-            Err(error) => (Vec::new(), Some(error.to_string())),
+        let (Contents { mut samples, metadata }, error) = match result {
+            Ok(contents) => (contents, None),
+            Err(error) => (Contents::default(), Some(error.to_string())),
         };
         add_report(&mut samples, &labels, error.is_none(), duration, counts);
         add(&self.counters.samples, samples.len() as u64);
@@ -127,6 +127,7 @@ impl Scraper {
             timestamp,
             outcome: ScrapeOutcome { duration, error },
             samples,
+            metadata,
             ..Scrape::default()
         }
     }
@@ -163,7 +164,7 @@ impl Scraper {
         labels: &Labels,
         answer: &HttpResponse,
         timestamp: TimestampMs,
-    ) -> (BodyCounts, Result<Vec<ScrapeSample>, ScrapeError>) {
+    ) -> (BodyCounts, Result<Contents, ScrapeError>) {
         if let Err(error) = check_answer(answer, config) {
             return (BodyCounts::default(), Err(error));
         }
@@ -186,7 +187,7 @@ impl Scraper {
         read
     }
 
-    fn count(&self, job: &Job<'_>, counts: BodyCounts, result: &Result<Vec<ScrapeSample>, ScrapeError>) {
+    fn count(&self, job: &Job<'_>, counts: BodyCounts, result: &Result<Contents, ScrapeError>) {
         add(&self.counters.scrapes, 1);
         add(&self.counters.duplicate_samples, counts.duplicate);
         add(&self.counters.out_of_order_samples, counts.out_of_order);

@@ -1,10 +1,14 @@
 //! foxfire's own metrics.
 
 mod families;
+mod pushes;
 
 use prometheus::TextEncoder;
 
 use families::{ApiFamilies, QueryFamilies, RuleFamilies, ScrapeFamilies, StoreFamilies, TaskFamilies};
+use pushes::PushFamilies;
+
+pub use pushes::Pushed;
 
 use crate::process::ProcessMetrics;
 
@@ -18,6 +22,7 @@ pub struct Metrics {
     scrape: ScrapeFamilies,
     store: StoreFamilies,
     tasks: TaskFamilies,
+    pushes: PushFamilies,
     process: ProcessMetrics,
 }
 
@@ -52,6 +57,7 @@ impl Metrics {
             scrape: families::made(ScrapeFamilies::new(&registry)),
             store: families::made(StoreFamilies::new(&registry)),
             tasks: families::made(TaskFamilies::new(&registry)),
+            pushes: families::made(PushFamilies::new(&registry)),
             process: families::made(ProcessMetrics::new(&registry)),
             registry,
         }
@@ -172,6 +178,12 @@ impl Metrics {
     /// So much work of a function was not done because its time had passed: targets for scrapers, else tasks.
     pub fn missed(&self, function: &str, count: usize) {
         self.tasks.missed.with_label_values(&[function]).inc_by(count as u64);
+    }
+
+    /// How much of a function's work has been missed so far.
+    #[must_use]
+    pub fn missed_total(&self, function: &str) -> u64 {
+        self.tasks.missed.with_label_values(&[function]).get()
     }
 
     /// So many messages wait in a queue.

@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 pub use model::metadata::MetricType;
 
+use crate::openmetrics::ExposedExemplar;
+
 /// The type that `word` names in the text format.
 #[must_use]
 pub(crate) fn metric_type(word: &[u8]) -> Option<MetricType> {
@@ -24,7 +26,7 @@ pub enum Event<'a> {
     Help {
         /// The metric family, without quotes but with escapes as written.
         metric: &'a [u8],
-        /// The text with escapes as written; see [`Event::unescape_help`].
+        /// The text with escapes as written; see [`Event::unescape_help`], for OpenMetrics [`crate::unescape_value`].
         text: &'a str,
     },
     /// `# TYPE metric kind`
@@ -38,6 +40,17 @@ pub enum Event<'a> {
     Comment(&'a [u8]),
     /// A sample.
     Series(Series<'a>),
+    /// `# UNIT metric unit`; OpenMetrics alone has it, and what follows.
+    Unit {
+        /// The metric family, without quotes but with escapes as written.
+        metric: &'a [u8],
+        /// Its unit, a suffix of the metric family; may be empty.
+        unit: &'a [u8],
+    },
+    /// A `_created` sample of a counter, summary or histogram: when others of its family began, in seconds.
+    Created(Series<'a>),
+    /// An exemplar of the sample before it.
+    Exemplar(ExposedExemplar<'a>),
 }
 
 impl Event<'_> {

@@ -9,8 +9,8 @@ use crate::event::{Event, MetricType, Series, metric_type};
 use crate::lexer::{is_blank, is_label_start, is_metric_start};
 use crate::number;
 
-const LABEL: u8 = 1;
-const METRIC: u8 = 2;
+pub(crate) const LABEL: u8 = 1;
+pub(crate) const METRIC: u8 = 2;
 
 /// Which bytes names may have, as a table: one load a byte.
 static CLASSES: [u8; 256] = classes();
@@ -101,7 +101,7 @@ fn skip_quoted(body: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-fn skip_class(body: &[u8], at: usize, class: u8) -> usize {
+pub(crate) fn skip_class(body: &[u8], at: usize, class: u8) -> usize {
     let mut at = at;
     while body.get(at).is_some_and(|byte| CLASSES[usize::from(*byte)] & class != 0) {
         at += 1;

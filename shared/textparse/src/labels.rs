@@ -35,7 +35,7 @@ impl<'a> Series<'a> {
         let raw = raw_labels(self.text);
         for (name, value) in &raw {
             let (Ok(name), Ok(value)) = (unescape(name), unescape(value)) else {
-                return Err(InvalidNames { labels: describe(&raw) });
+                return Err(describe(&raw));
             };
             let value = self.normalised(&name, value);
             out.push(ExposedLabel { name, value });
@@ -61,7 +61,8 @@ impl<'a> Series<'a> {
     }
 }
 
-type RawLabel<'a> = (&'a [u8], &'a [u8]);
+/// A name and a value as written, without quotes.
+pub(crate) type RawLabel<'a> = (&'a [u8], &'a [u8]);
 
 /// Splits the text of a series that has been parsed before.
 fn raw_labels(text: &[u8]) -> Vec<RawLabel<'_>> {
@@ -97,11 +98,15 @@ fn unquoted(token: &[u8]) -> &[u8] {
     token.get(1..token.len().saturating_sub(1)).unwrap_or_default()
 }
 
-/// Replaces `\\`, `\"` and `\n`; any other backslash stays.
 fn unescape(bytes: &[u8]) -> Result<Cow<'_, str>, std::str::Utf8Error> {
-    let text = std::str::from_utf8(bytes)?;
+    Ok(unescape_value(std::str::from_utf8(bytes)?))
+}
+
+/// A label value, or a help text of OpenMetrics, with `\\`, `\"` and `\n` replaced; any other backslash stays.
+#[must_use]
+pub fn unescape_value(text: &str) -> Cow<'_, str> {
     if !text.contains('\\') {
-        return Ok(Cow::Borrowed(text));
+        return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
@@ -117,11 +122,11 @@ fn unescape(bytes: &[u8]) -> Result<Cow<'_, str>, std::str::Utf8Error> {
         rest = if replaced.is_some() { &after[1..] } else { after };
     }
     out.push_str(rest);
-    Ok(Cow::Owned(out))
+    Cow::Owned(out)
 }
 
 /// As Prometheus prints labels, though these are not valid ones.
-fn describe(labels: &[RawLabel<'_>]) -> String {
+pub(crate) fn describe(labels: &[RawLabel<'_>]) -> InvalidNames {
     let mut labels = labels.to_vec();
     labels.sort_by_key(|(name, _)| *name);
     let texts: Vec<String> = labels
@@ -134,7 +139,7 @@ fn describe(labels: &[RawLabel<'_>]) -> String {
             format!("{name}={}", quote_bytes(value))
         })
         .collect();
-    format!("{{{}}}", texts.join(", "))
+    InvalidNames { labels: format!("{{{}}}", texts.join(", ")) }
 }
 
 /// `FormatOpenMetricsFloat` of Prometheus: Go's `%g` with at least one decimal.

@@ -16,7 +16,7 @@ pub(crate) enum State {
     Timestamp,
 }
 
-/// A token; its bytes are those between [`Lexer::start`] and [`Lexer::at`].
+/// A token; its bytes are those between [`Lexer::start`] and [`Lexer::at`]. Units and the end marker are OpenMetrics's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Token {
     Invalid,
@@ -25,6 +25,8 @@ pub(crate) enum Token {
     Whitespace,
     Help,
     Type,
+    Unit,
+    EofWord,
     Text,
     Comment,
     MetricName,
@@ -49,6 +51,8 @@ impl Token {
             Self::Whitespace => "WHITESPACE",
             Self::Help => "HELP",
             Self::Type => "TYPE",
+            Self::Unit => "UNIT",
+            Self::EofWord => "EOFWORD",
             Self::Text => "TEXT",
             Self::Comment => "COMMENT",
             Self::MetricName => "MNAME",

@@ -52,7 +52,12 @@ impl Store {
         }
         let encoded = {
             let mut layouts = self.layouts.lock().unwrap_or_else(PoisonError::into_inner);
-            wal::encode(scrapes, &mut layouts)
+            wal::encode(
+                &key,
+                scrapes,
+                &mut layouts,
+                &wal::EncodeOptions { chain_segments_max: 0, ..wal::EncodeOptions::default() },
+            )
         };
         self.store_layouts(Day::of(tick), encoded.layouts).await?;
         let payload = self.store_payload(&key, encoded.payload, &encoded.summary).await?;

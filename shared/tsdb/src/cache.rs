@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A bounded map from names of immutable things to the things. Shared between concurrent calls.
 #[derive(Debug)]
-pub(crate) struct Lru<K, V> {
+pub(crate) struct Lru<K, V: ?Sized> {
     weight_max: usize,
     state: Mutex<State<K, V>>,
 }
 
 #[derive(Debug)]
-struct State<K, V> {
+struct State<K, V: ?Sized> {
     entries: BTreeMap<K, Entry<V>>,
     by_use: BTreeMap<u64, K>,
     uses: u64,
@@ -19,13 +19,13 @@ struct State<K, V> {
 }
 
 #[derive(Debug)]
-struct Entry<V> {
+struct Entry<V: ?Sized> {
     value: Arc<V>,
     weight: usize,
     last_use: u64,
 }
 
-impl<K: Ord + Clone, V> Lru<K, V> {
+impl<K: Ord + Clone, V: ?Sized> Lru<K, V> {
     /// A cache of things whose weights sum to at most `weight_max`.
     pub(crate) fn new(weight_max: usize) -> Self {
         let state = State { entries: BTreeMap::new(), by_use: BTreeMap::new(), uses: 0, weight: 0 };
@@ -63,12 +63,17 @@ impl<K: Ord + Clone, V> Lru<K, V> {
         state.entries.insert(key, Entry { value, weight, last_use });
     }
 
+    /// The sum of the weights of what is kept.
+    pub(crate) fn weight(&self) -> usize {
+        self.lock().weight
+    }
+
     fn lock(&self) -> MutexGuard<'_, State<K, V>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<K: Ord, V> State<K, V> {
+impl<K: Ord, V: ?Sized> State<K, V> {
     fn remove(&mut self, key: &K) {
         if let Some(entry) = self.entries.remove(key) {
             self.by_use.remove(&entry.last_use);
@@ -102,6 +107,6 @@ mod tests {
             cache.insert(2, Arc::new(()), 9);
         }
         assert!(cache.get(&2).is_some());
-        assert_eq!(cache.lock().weight, 9);
+        assert_eq!(cache.weight(), 9);
     }
 }

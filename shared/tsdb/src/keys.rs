@@ -80,6 +80,12 @@ impl Shard {
         Self(format!("r{group:016x}"))
     }
 
+    /// A pushed request, named by a hash of its content: `p` and 32 hexadecimal digits.
+    #[must_use]
+    pub fn push(content: u128) -> Self {
+        Self(format!("p{content:032x}"))
+    }
+
     /// Reads a shard's text.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -107,7 +107,6 @@ fn settle<T>(samples: &mut Vec<(TimestampMs, T)>, on_duplicate: &mut dyn FnMut(T
 
 /// The exemplars of all `parts`, which are of one series, in order of time; equal ones once, and the others reported to
 /// `on_duplicate`. `None` without parts.
-#[cfg_attr(not(test), expect(dead_code, reason = "called by the merge of blocks"))]
 pub(crate) fn merge_exemplars(
     mut parts: Vec<SeriesExemplars>,
     on_duplicate: &mut dyn FnMut(&Exemplar),

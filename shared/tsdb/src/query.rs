@@ -9,14 +9,18 @@ use std::time::Duration;
 use futures::future::{Either, select};
 use futures::{StreamExt, stream};
 use model::matcher::matches_all;
-use model::{Labels, Matcher, TimestampMs};
+use model::{Labels, Matcher, Metadata, TimestampMs};
 use platform::Deadline;
-use storage::{LabelQuery, Limits, Queryable, Select, Series, SeriesSet, StorageFuture};
+use storage::{
+    ExemplarQueryable, LabelQuery, Limits, MetadataQueryable, Queryable, Select, Series, SeriesExemplars,
+    SeriesSet, StorageFuture,
+};
 use wire::BlockMeta;
 
+use crate::block::{BlockError, BlockReader, histogram_weight};
 use crate::error::TsdbError;
 use crate::keys::SegmentKey;
-use crate::merge::merge_series;
+use crate::merge::{merge_exemplars, merge_series};
 use crate::replay::{Replay, Rules};
 use crate::segments::{Keep, Segment};
 use crate::snapshot::Snapshot;
@@ -35,23 +39,75 @@ impl Queryable for Store {
     }
 
     fn series<'a>(&'a self, query: &'a LabelQuery) -> StorageFuture<'a, Vec<Labels>> {
-        Box::pin(async move { Ok(limited(self.series_restarting(query).await?, query.limit)) })
+        Box::pin(async move {
+            let ask = |reader: Arc<BlockReader>| async move {
+                let sets = &query.matcher_sets;
+                reader.series_limited(sets, query.min_time, query.max_time, query.limit).await
+            };
+            let of_series = |labels: &Labels, found: &mut BTreeSet<Labels>| {
+                found.insert(labels.clone());
+            };
+            Ok(limited(self.answers(query, ask, of_series).await?, query.limit))
+        })
     }
 
     fn label_names<'a>(&'a self, query: &'a LabelQuery) -> StorageFuture<'a, Vec<String>> {
         Box::pin(async move {
-            let series = self.series_restarting(query).await?;
-            let names: BTreeSet<&str> =
-                series.iter().flat_map(|labels| labels.iter().map(|(name, _)| name)).collect();
-            Ok(limited(names, query.limit).into_iter().map(str::to_owned).collect())
+            let ask = |reader: Arc<BlockReader>| async move {
+                reader.label_names(&query.matcher_sets, query.min_time, query.max_time).await
+            };
+            let of_series = |labels: &Labels, found: &mut BTreeSet<String>| {
+                found.extend(labels.iter().map(|(name, _)| name.to_owned()));
+            };
+            Ok(limited(self.answers(query, ask, of_series).await?, query.limit))
         })
     }
 
     fn label_values<'a>(&'a self, name: &'a str, query: &'a LabelQuery) -> StorageFuture<'a, Vec<String>> {
         Box::pin(async move {
-            let series = self.series_restarting(query).await?;
-            let values: BTreeSet<&str> = series.iter().filter_map(|labels| labels.get(name)).collect();
-            Ok(limited(values, query.limit).into_iter().map(str::to_owned).collect())
+            let ask = |reader: Arc<BlockReader>| async move {
+                let sets = &query.matcher_sets;
+                reader.label_values(name, sets, query.min_time, query.max_time, query.limit).await
+            };
+            let of_series = |labels: &Labels, found: &mut BTreeSet<String>| {
+                found.extend(labels.get(name).map(str::to_owned));
+            };
+            Ok(limited(self.answers(query, ask, of_series).await?, query.limit))
+        })
+    }
+}
+
+impl ExemplarQueryable for Store {
+    fn exemplars<'a>(
+        &'a self,
+        matcher_sets: &'a [Vec<Matcher>],
+        min_time: TimestampMs,
+        max_time: TimestampMs,
+        limit: usize,
+    ) -> StorageFuture<'a, Vec<SeriesExemplars>> {
+        Box::pin(async move {
+            let ask = |reader: Arc<BlockReader>, deletions: Deletions| async move {
+                let found = reader.exemplars(matcher_sets, min_time, max_time).await?;
+                Ok(deletions.hide_exemplars(found))
+            };
+            let read = self.restarting(|snapshot| async move {
+                self.ask_blocks(&snapshot, (min_time, max_time), ask).await
+            });
+            Ok(latest(read.await?, limit))
+        })
+    }
+}
+
+impl MetadataQueryable for Store {
+    fn metadata<'a>(&'a self, metric: Option<&'a str>) -> StorageFuture<'a, Vec<Metadata>> {
+        Box::pin(async move {
+            let ask = |reader: Arc<BlockReader>, _| async move { Ok(reader.metadata().await?) };
+            let read = self.restarting(|snapshot| async move {
+                self.ask_blocks(&snapshot, (TimestampMs::MIN, TimestampMs::MAX), ask).await
+            });
+            let all: BTreeSet<Metadata> = read.await?.into_iter().flatten().collect();
+            let wanted = |answer: &Metadata| metric.is_none_or(|metric| answer.metric_family == metric);
+            Ok(all.into_iter().filter(wanted).collect())
         })
     }
 }
@@ -77,16 +133,7 @@ impl Store {
         selects: &[Select],
         samples_max: u64,
     ) -> Result<Vec<SeriesSet>, TsdbError> {
-        let mut restarts = 0;
-        loop {
-            let snapshot = self.snapshot().await?;
-            match self.select_in(&snapshot, selects, samples_max).await {
-                // What is missing again and again was not collected but lost: then the error says what it is.
-                Err(error) if error.is_not_found() && restarts < RESTARTS_MAX => self.forget_snapshot(),
-                outcome => return outcome,
-            }
-            restarts += 1;
-        }
+        self.restarting(|snapshot| async move { self.select_in(&snapshot, selects, samples_max).await }).await
     }
 
     async fn select_in(
@@ -177,52 +224,94 @@ impl Store {
         Ok(replay.finish())
     }
 
-    async fn series_restarting(&self, query: &LabelQuery) -> Result<BTreeSet<Labels>, TsdbError> {
-        let mut restarts = 0;
-        loop {
-            let snapshot = self.snapshot().await?;
-            match self.series_in(&snapshot, query).await {
-                // What is missing again and again was not collected but lost: then the error says what it is.
-                Err(error) if error.is_not_found() && restarts < RESTARTS_MAX => self.forget_snapshot(),
-                outcome => return outcome,
+    /// What blocks answer by `ask`, and live series by `of_series`.
+    async fn answers<T, F>(
+        &self,
+        query: &LabelQuery,
+        ask: impl Fn(Arc<BlockReader>) -> F + Copy + Send + Sync,
+        of_series: impl Fn(&Labels, &mut BTreeSet<T>) + Copy + Send + Sync,
+    ) -> Result<BTreeSet<T>, TsdbError>
+    where
+        T: Ord + Send,
+        F: Future<Output = Result<BTreeSet<T>, BlockError>> + Send,
+    {
+        self.restarting(|snapshot| async move {
+            let times = (query.min_time, query.max_time);
+            let ask = |reader: Arc<BlockReader>, deletions: Deletions| async move {
+                if deletions.is_empty() {
+                    return Ok(ask(reader).await?);
+                }
+                let mut answers = BTreeSet::new();
+                for labels in deletions.visible_series(&reader, query).await? {
+                    of_series(&labels, &mut answers);
+                }
+                Ok(answers)
+            };
+            let mut found = BTreeSet::new();
+            for mut answers in self.ask_blocks(&snapshot, times, ask).await? {
+                // The larger set takes the smaller.
+                if answers.len() > found.len() {
+                    std::mem::swap(&mut answers, &mut found);
+                }
+                found.append(&mut answers);
             }
-            restarts += 1;
-        }
+            for series in self.live_series(&snapshot, query).await? {
+                of_series(&series.labels, &mut found);
+            }
+            Ok(found)
+        })
+        .await
     }
 
-    async fn series_in(
-        &self,
-        snapshot: &Snapshot,
-        query: &LabelQuery,
-    ) -> Result<BTreeSet<Labels>, TsdbError> {
+    /// The series that segments have.
+    async fn live_series(&self, snapshot: &Snapshot, query: &LabelQuery) -> Result<Vec<Series>, TsdbError> {
         let (min_time, max_time) = (query.min_time, query.max_time);
-        let mut works: Vec<Work<'_, Vec<Labels>>> = Vec::new();
-        for meta in snapshot.blocks(min_time, max_time) {
-            let deletions = self.deletions_of_block(&snapshot.committed.manifest, &meta.id)?;
-            works.push(Box::pin(self.series_of_block(meta, query, deletions)));
-        }
-        let read = together(works, self.settings.concurrency).await?;
-        let mut found: BTreeSet<Labels> = read.into_iter().flatten().collect();
         let select = Select { matchers: vec![], min_time, max_time, hints: storage::SelectHints::default() };
         let segments = self.segments_for(snapshot, std::slice::from_ref(&select)).await?;
         let wanted = |labels: &Labels| {
             let matches = |matchers: &Vec<Matcher>| matches_all(matchers, labels);
             query.matcher_sets.is_empty() || query.matcher_sets.iter().any(matches)
         };
-        let live = self.replay(snapshot, &segments, min_time, max_time, u64::MAX, wanted)?;
-        found.extend(live.into_iter().map(|series| series.labels));
-        Ok(found)
+        self.replay(snapshot, &segments, min_time, max_time, u64::MAX, wanted)
     }
 
-    async fn series_of_block(
+    /// What each block in a range of time answers, given what of it is deleted, in order of precedence.
+    async fn ask_blocks<T, F>(
         &self,
-        meta: &BlockMeta,
-        query: &LabelQuery,
-        deletions: Deletions,
-    ) -> Result<Vec<Labels>, TsdbError> {
-        let reader = self.open_block(meta).await?;
-        let found = reader.series(&query.matcher_sets, query.min_time, query.max_time).await?;
-        deletions.hide_labels(&reader, found, query).await
+        snapshot: &Snapshot,
+        (min_time, max_time): (TimestampMs, TimestampMs),
+        ask: impl Fn(Arc<BlockReader>, Deletions) -> F + Copy + Send + Sync,
+    ) -> Result<Vec<T>, TsdbError>
+    where
+        T: Send,
+        F: Future<Output = Result<T, TsdbError>> + Send,
+    {
+        let mut works: Vec<Work<'_, T>> = Vec::new();
+        for meta in snapshot.blocks(min_time, max_time) {
+            let deletions = self.deletions_of_block(&snapshot.committed.manifest, &meta.id)?;
+            works.push(Box::pin(async move {
+                let reader = self.open_block(meta).await?;
+                ask(reader, deletions).await
+            }));
+        }
+        together(works, self.settings.concurrency).await
+    }
+
+    /// Does `work` on a snapshot, and anew on a later one where something was collected meanwhile.
+    async fn restarting<T, F>(&self, work: impl Fn(Arc<Snapshot>) -> F + Send) -> Result<T, TsdbError>
+    where
+        F: Future<Output = Result<T, TsdbError>> + Send,
+    {
+        let mut restarts = 0;
+        loop {
+            let snapshot = Arc::new(self.snapshot().await?);
+            match work(snapshot).await {
+                // What is missing again and again was not collected but lost: then the error says what it is.
+                Err(error) if error.is_not_found() && restarts < RESTARTS_MAX => self.forget_snapshot(),
+                outcome => return outcome,
+            }
+            restarts += 1;
+        }
     }
 }
 
@@ -233,7 +322,11 @@ fn collect(
     found: Vec<Series>,
     left: &mut u64,
 ) -> Result<(), TsdbError> {
-    let samples: u64 = found.iter().map(|series| series.timestamps.len() as u64).sum();
+    let weight_of = |series: &Series| {
+        let histograms = series.histograms.values.iter().map(|histogram| histogram_weight(histogram));
+        (series.timestamps.len() + histograms.sum::<usize>()) as u64
+    };
+    let samples: u64 = found.iter().map(weight_of).sum();
     *left = left.checked_sub(samples).ok_or(TsdbError::TooManySamples)?;
     if let Some(parts) = parts.get_mut(at) {
         for series in found {
@@ -241,6 +334,35 @@ fn collect(
         }
     }
     Ok(())
+}
+
+/// The exemplars that several places have, each once, sorted by labels; at most `limit` of them. Where there are more,
+/// the latest of every series are kept before second latest are.
+fn latest(found: Vec<Vec<SeriesExemplars>>, limit: usize) -> Vec<SeriesExemplars> {
+    let mut by_labels: BTreeMap<Labels, Vec<SeriesExemplars>> = BTreeMap::new();
+    for series in found.into_iter().flatten() {
+        by_labels.entry(series.labels.clone()).or_default().push(series);
+    }
+    let merged = by_labels.into_values().filter_map(|parts| merge_exemplars(parts, &mut |_| {}));
+    let mut all: Vec<SeriesExemplars> = merged.collect();
+    // How many of each series may stay: as many as possible, the same for all.
+    let (mut each, mut total) = (0usize, 0usize);
+    loop {
+        let more = all.iter().filter(|series| series.exemplars.len() > each).count();
+        if more == 0 || total + more > limit {
+            break;
+        }
+        (each, total) = (each + 1, total + more);
+    }
+    for series in &mut all {
+        let mut keep = each;
+        if total < limit && series.exemplars.len() > each {
+            (keep, total) = (keep + 1, total + 1);
+        }
+        series.exemplars.drain(..series.exemplars.len().saturating_sub(keep));
+    }
+    all.retain(|series| !series.exemplars.is_empty());
+    all
 }
 
 /// The first `limit` of some answers; 0 is no limit.

@@ -99,7 +99,9 @@ impl Store {
         for (row, payload) in rows.iter().zip(payloads) {
             let ids = match &row.payload {
                 Payload::Object { layouts, .. } => layouts.clone(),
-                Payload::Inline(_) => wal::layout_ids(payload).map_err(|e| corrupt(row, &e))?,
+                Payload::Inline(_) => {
+                    wal::Front::read(&row.key, payload).map_err(|e| corrupt(row, &e))?.layout_ids()
+                }
             };
             wanted.extend(ids.into_iter().map(|id| (id, Day::of(row.key.tick))));
         }
@@ -147,8 +149,11 @@ fn decode(
     payload: &Bytes,
     layouts: &BTreeMap<LayoutId, Arc<Layout>>,
 ) -> Result<Segment, TsdbError> {
-    let scrapes = wal::decode(payload, &|id| layouts.get(&id).cloned()).map_err(|e| corrupt(row, &e))?;
-    let samples: usize = scrapes.iter().map(|scrape| scrape.values.len()).sum();
+    let front = wal::Front::read(&row.key, payload).map_err(|e| corrupt(row, &e))?;
+    let chunks = wal::all_chunks(&front, payload).map_err(|e| corrupt(row, &e))?;
+    let decoded = wal::decode(&row.key, &front, &chunks, &[], &|id| layouts.get(&id).cloned());
+    let scrapes = decoded.map_err(|e| corrupt(row, &e))?.scrapes;
+    let samples: usize = scrapes.iter().map(|scrape| scrape.samples).sum();
     if samples as u64 != row.samples {
         return Err(corrupt(row, &format!("{samples} samples instead of {}", row.samples)));
     }

@@ -72,6 +72,8 @@ pub struct Settings {
     pub layout_cache_entries: usize,
     /// Bytes of open blocks, their indexes above all, kept in memory; about. Default: 256 MiB.
     pub block_cache_bytes: usize,
+    /// Bytes of blocks that are fetched or being fetched but not decoded yet, over all queries. Default: 256 MiB.
+    pub fetch_bytes_max: u64,
     /// Reads in flight at once. Default: 16.
     pub concurrency: usize,
 }
@@ -106,6 +108,7 @@ impl Default for Settings {
             segment_cache_bytes: 64 << 20,
             layout_cache_entries: 4096,
             block_cache_bytes: 256 << 20,
+            fetch_bytes_max: 256 << 20,
             concurrency: 16,
         }
     }

@@ -67,9 +67,9 @@ impl Store {
         if let Some(reader) = self.caches.blocks.get(&meta.id) {
             return Ok(reader);
         }
-        let reader = Arc::new(BlockReader::open(self.ports.retrying_objects(), meta).await?);
-        let weight = reader_bytes(meta).min(self.settings.block_cache_bytes);
-        self.caches.blocks.insert(meta.id.clone(), Arc::clone(&reader), weight);
+        let context = Arc::clone(&self.caches.block_context);
+        let reader = Arc::new(BlockReader::open_in(self.ports.retrying_objects(), meta, context).await?);
+        self.caches.blocks.insert(meta.id.clone(), Arc::clone(&reader), reader.size_bytes());
         Ok(reader)
     }
 
@@ -111,13 +111,4 @@ impl Snapshot {
         let from = first.key.tick.saturating_sub(staleness_gap_ms);
         self.rows.iter().filter(|row| row.key.tick >= from && row.key <= last.key).collect()
     }
-}
-
-/// About how much memory an open block takes once all of its index has been read: each series' labels and place, and each
-/// file's end.
-fn reader_bytes(meta: &BlockMeta) -> usize {
-    const SERIES_BYTES: u64 = 256;
-    const FILE_BYTES: u64 = 64 << 10;
-    let bytes = meta.series.saturating_mul(SERIES_BYTES).saturating_add(meta.files.len() as u64 * FILE_BYTES);
-    usize::try_from(bytes).unwrap_or(usize::MAX)
 }

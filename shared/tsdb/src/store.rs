@@ -1,11 +1,11 @@
 //! The store: ports, keys and caches together. What it does is in the modules named after it.
 
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use wire::{BlockMeta, Manifest};
 
-use crate::block::BlockReader;
+use crate::block::{BlockContext, BlockReader};
 use crate::cache::Lru;
 use crate::error::TsdbError;
 use crate::keys::{Day, Keys};
@@ -17,6 +17,8 @@ use crate::wal::{Layout, LayoutCache, LayoutId};
 
 /// How often a reader starts over because what it was reading has been collected (L1).
 pub(crate) const RESTARTS_MAX: usize = 3;
+/// The part of the cache of blocks that is for the ends of their files; the rest is for what is decoded.
+const READERS_SHARE: usize = 4;
 /// Manifests kept: the current one, and some that slow readers still use.
 const MANIFESTS_KEPT: usize = 8;
 /// Compiled deletions kept.
@@ -47,6 +49,8 @@ pub(crate) struct Caches {
     pub layouts: Lru<LayoutId, Layout>,
     pub blocks: Lru<String, BlockReader>,
     pub tombstones: Lru<String, Deletion>,
+    /// What open blocks decoded, and how much they may fetch at once.
+    pub block_context: Arc<BlockContext>,
 }
 
 impl Store {
@@ -56,8 +60,12 @@ impl Store {
             manifests: Lru::new(MANIFESTS_KEPT),
             segments: Lru::new(settings.segment_cache_bytes),
             layouts: Lru::new(settings.layout_cache_entries),
-            blocks: Lru::new(settings.block_cache_bytes),
             tombstones: Lru::new(TOMBSTONES_KEPT),
+            blocks: Lru::new(settings.block_cache_bytes / READERS_SHARE),
+            block_context: Arc::new(BlockContext::new(
+                settings.block_cache_bytes - settings.block_cache_bytes / READERS_SHARE,
+                settings.fetch_bytes_max,
+            )),
         };
         Self {
             ports: ports.into(),

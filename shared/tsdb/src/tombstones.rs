@@ -316,17 +316,14 @@ impl Deletions {
         series.into_iter().filter_map(|series| self.split(series).0).collect()
     }
 
-    /// Of the series that a block answered to a label query, those that have a sample in its range which is not deleted.
-    pub(crate) async fn hide_labels(
+    /// The series of a block that answer a label query by a sample which is not deleted.
+    pub(crate) async fn visible_series(
         &self,
         reader: &BlockReader,
-        found: Vec<Labels>,
         query: &LabelQuery,
-    ) -> Result<Vec<Labels>, TsdbError> {
-        if self.is_empty() {
-            return Ok(found);
-        }
+    ) -> Result<BTreeSet<Labels>, TsdbError> {
         let whole = (query.min_time, query.max_time);
+        let found = reader.series(&query.matcher_sets, whole.0, whole.1).await?;
         // Ranges that series are visible in are few: as many as combinations of deletions that meet one.
         let mut by_range: BTreeMap<(TimestampMs, TimestampMs), Vec<Labels>> = BTreeMap::new();
         for labels in found {
@@ -340,11 +337,10 @@ impl Deletions {
                 reader.series(&query.matcher_sets, min, max).await?.into_iter().collect();
             kept.extend(labels.into_iter().filter(|labels| there.contains(labels)));
         }
-        Ok(kept.into_iter().collect())
+        Ok(kept)
     }
 
     /// Exemplars of a block without what is deleted.
-    #[cfg_attr(not(test), expect(dead_code, reason = "called by queries of exemplars"))]
     pub(crate) fn hide_exemplars(&self, mut found: Vec<SeriesExemplars>) -> Vec<SeriesExemplars> {
         if self.is_empty() {
             return found;

@@ -24,6 +24,6 @@ mod wait;
 pub use bad_targets::{BadTarget, start_bad_target};
 pub use foxfire::{Foxfire, build, serve_once};
 pub use http::{get, post};
-pub use peers::{Alertmanager, NodeExporter, duckdb, promtool};
+pub use peers::{Alertmanager, NodeExporter, Prometheus, duckdb, promtool};
 pub use process::{Process, free_port};
 pub use wait::eventually;

@@ -87,6 +87,47 @@ impl Alertmanager {
     }
 }
 
+/// Debian's Prometheus, listening on loopback.
+#[derive(Debug)]
+pub struct Prometheus {
+    /// `host:port`.
+    pub address: String,
+    process: Process,
+    _folder: TempDir,
+}
+
+impl Prometheus {
+    /// Starts one with a configuration and further flags.
+    pub fn start(config: &str, flags: &[&str]) -> Self {
+        let program = debian("prometheus", "prometheus");
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("prometheus.yml");
+        std::fs::write(&path, config).unwrap();
+        let address = format!("127.0.0.1:{}", free_port());
+        let mut all = vec![
+            format!("--config.file={}", path.display()),
+            format!("--storage.tsdb.path={}", folder.path().join("data").display()),
+            format!("--web.listen-address={address}"),
+        ];
+        all.extend(flags.iter().map(|flag| (*flag).to_owned()));
+        let process = Process::start(&program, &all, &folder.path().join("log"));
+        wait_for_http(&address, "/-/ready");
+        Self { address, process, _folder: folder }
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// The `data` of a successful answer.
+    pub fn data(&self, path: &str) -> serde_json::Value {
+        let (status, body) = get(&self.address, path).unwrap();
+        assert_eq!(status, 200, "{path}: {body}");
+        serde_json::from_str::<serde_json::Value>(&body).unwrap()["data"].clone()
+    }
+}
+
 fn wait_for_http(address: &str, path: &str) {
     eventually(&format!("{address}{path}"), Duration::from_secs(20), || match get(address, path) {
         Ok((200, _)) => Ok(()),

@@ -393,3 +393,26 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn metadata_is_what_the_body_says_and_shared_while_it_says_the_same() {
+    let (world, scraper) = (World::new(), scraper());
+    let body = "# TYPE b counter\n# HELP b Counts \\\\ and \\n.\nb 1\n# HELP a A.\na 1\n# TYPE a gauge\n";
+    let said = |scrape: &storage::Scrape| -> Vec<String> {
+        let show = |m: &model::Metadata| format!("{} {} {}", m.metric_family, m.kind.as_str(), m.help);
+        scrape.metadata.iter().map(show).collect()
+    };
+    let scrape = |body: &str| {
+        world.expose(body.to_owned());
+        world.pass(Duration::from_secs(15));
+        scrape_with(&scraper, &world, &pool())
+    };
+    let first = scrape(body);
+    assert_eq!(said(&first), ["a gauge A.", "b counter Counts \\ and \n."]);
+    let second = scrape(&body.replace("b 1", "b 2"));
+    assert!(std::sync::Arc::ptr_eq(&first.metadata, &second.metadata));
+    let changed = scrape("# TYPE b gauge\nb 1\n# TYPE c counter\n# TYPE c gauge\n");
+    assert_eq!(said(&changed), ["b gauge ", "c gauge "]);
+    assert_eq!(said(&scrape("b 1\n")), ["b gauge ", "c gauge "], "a body that says nothing changes nothing");
+    assert_eq!(said(&scrape("not {{{ a body\n")), [""; 0], "a failed scrape has nothing");
+}

@@ -335,11 +335,16 @@ impl TaskFamilies {
     }
 }
 
-fn counter(registry: &Registry, name: &str, help: &str) -> Result<IntCounter, Error> {
+pub(super) fn counter(registry: &Registry, name: &str, help: &str) -> Result<IntCounter, Error> {
     register(registry, IntCounter::new(name, help))
 }
 
-fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, Error> {
+pub(super) fn counters(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> Result<IntCounterVec, Error> {
     register(registry, IntCounterVec::new(Opts::new(name, help), labels))
 }
 
@@ -357,7 +362,7 @@ fn histograms(
     register(registry, HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets.to_vec()), labels))
 }
 
-fn register<C: Collector + Clone + 'static>(
+pub(super) fn register<C: Collector + Clone + 'static>(
     registry: &Registry,
     family: Result<C, Error>,
 ) -> Result<C, Error> {

@@ -66,6 +66,7 @@ fn check_events(input: &str, suffix: &str, expected: &str) {
                     serde_json::from_value(expected["lset"].clone()).unwrap();
                 assert_eq!(labels_of(series), labels);
             }
+            other => panic!("{other:?} is of another format"),
         }
     }
     assert_eq!(events.len(), expected.len());

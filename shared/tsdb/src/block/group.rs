@@ -1,190 +1,225 @@
-//! Reads row groups of a samples file: index columns whole, value columns by page.
+//! Values of the rows of a row group, by page.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::lock::Mutex;
-use model::labels::METRIC_NAME;
-use model::{Labels, LabelsBuilder};
+use model::FloatHistogram;
+use model::value::stale_nan;
 
+use super::context::Permit;
 use super::encoding::Physical;
-use super::footer::{Footer, Group, PageLocation};
-use super::page::{Levels, Rows, read_chunk, read_page};
-use super::schema::samples;
-use super::source::Source;
+use super::footer::PageLocation;
+use super::histograms::HistogramRows;
+use super::page::{Levels, Rows, read_page};
+use super::places::{Form, Forms};
+use super::rows::{Columns, RowIndex, RowsFile};
 use super::types::BlockError;
-use super::values::Scale;
 
-/// A samples file, open.
-pub(super) struct SamplesFile {
-    source: Source,
-    footer: Footer,
-    indexes: Vec<Mutex<Option<Arc<GroupIndex>>>>,
+/// The value columns of one kind of file.
+pub(super) trait Values: Columns {
+    /// A sample's value.
+    type Value: Clone + Send;
+    /// Decodes pages as rows are asked for.
+    type Reader<'a>: Send;
+
+    /// Whether `row` has values in the value column `column`, counted from 0.
+    fn wants(&self, column: usize, row: usize) -> bool;
+
+    /// How many samples one of `row` weighs in a limit on samples.
+    fn weight(&self, row: usize) -> usize;
+
+    /// A reader of fetched pages, by value column and number.
+    fn reader<'a>(index: &'a RowIndex<Self>, pages: Vec<BTreeMap<usize, Bytes>>) -> Self::Reader<'a>;
+
+    /// The samples `range` of the values of `row`, which must not be less than the rows asked before.
+    fn get(
+        reader: &mut Self::Reader<'_>,
+        row: usize,
+        range: Range<usize>,
+    ) -> Result<Vec<Self::Value>, &'static str>;
+
+    /// The stale marker.
+    fn marker() -> Self::Value;
 }
 
-/// The index columns of a row group, decoded, and where its value pages are.
-#[derive(Debug)]
-pub(super) struct GroupIndex {
-    pub(super) rows: Vec<RowIndex>,
-    m: Vec<PageLocation>,
-    r: Vec<PageLocation>,
-    f: Vec<PageLocation>,
+/// Pages that are fetched but not decoded, by value column and number.
+pub(super) struct FetchedPages {
+    pub(super) pages: Vec<BTreeMap<usize, Bytes>>,
+    /// Held until they are decoded.
+    pub(super) permit: Permit,
 }
 
-/// What the index columns say of a row.
-#[derive(Clone, Debug)]
-pub(super) struct RowIndex {
-    pub(super) labels: Labels,
-    pub(super) tl: i64,
-    /// Index of the first instant in the timeline.
-    pub(super) start: usize,
-    /// Number of samples, without the stale marker.
-    pub(super) n: usize,
-    /// Whether a stale marker comes after them.
-    pub(super) stale: bool,
-    pub(super) form: Form,
+impl<C: Values> RowsFile<C> {
+    /// Fetches the pages that hold the values of `rows`, ascending.
+    pub(super) async fn values(&self, index: &RowIndex<C>, rows: &[u32]) -> Result<FetchedPages, BlockError> {
+        let mut wanted: Vec<(usize, usize)> = Vec::new();
+        let mut ranges: Vec<Range<u64>> = Vec::new();
+        for (column, locations) in index.pages.iter().enumerate() {
+            for page in wanted_pages(locations, rows, |row| index.columns.wants(column, row)) {
+                let location = locations.get(page).ok_or_else(|| self.corrupt("a value page is missing"))?;
+                wanted.push((column, page));
+                ranges.push(location.bytes.clone());
+            }
+        }
+        let permit = self.reserve(&ranges).await;
+        let fetched = self.source.read_all(&ranges).await?;
+        let mut pages = vec![BTreeMap::new(); index.pages.len()];
+        for ((column, page), bytes) in wanted.into_iter().zip(fetched) {
+            if let Some(pages) = pages.get_mut(column) {
+                pages.insert(page, bytes);
+            }
+        }
+        Ok(FetchedPages { pages, permit })
+    }
 }
 
-/// Where a row's values are.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Form {
-    Constant(f64),
-    Scaled(Scale),
-    ScaledWithResidual(Scale, f64),
-    Raw,
-    /// There are none.
-    Empty,
+/// The pages, by index, that the rows have values in which satisfy `is_wanted`.
+fn wanted_pages(pages: &[PageLocation], rows: &[u32], is_wanted: impl Fn(usize) -> bool) -> Vec<usize> {
+    let mut wanted: Vec<usize> = Vec::new();
+    let mut end = 0;
+    for row in rows.iter().map(|row| *row as usize) {
+        if row < end || !is_wanted(row) {
+            continue;
+        }
+        let page = pages.partition_point(|page| page.rows.end <= row);
+        end = pages.get(page).map_or(usize::MAX, |page| page.rows.end);
+        wanted.push(page);
+    }
+    wanted
+}
+
+impl Values for Forms {
+    type Value = f64;
+    type Reader<'a> = ValuePages<'a>;
+
+    fn wants(&self, column: usize, row: usize) -> bool {
+        match self.get(row) {
+            Form::Scaled(_) => column == 0,
+            Form::ScaledWithResidual(..) => column <= 1,
+            Form::Raw => column == 2,
+            Form::Constant(_) | Form::Empty => false,
+        }
+    }
+
+    fn weight(&self, _: usize) -> usize {
+        1
+    }
+
+    fn reader<'a>(index: &'a RowIndex<Self>, pages: Vec<BTreeMap<usize, Bytes>>) -> ValuePages<'a> {
+        let mut pages = pages.into_iter();
+        let mut next = || pages.next().unwrap_or_default();
+        let locations = |column: usize| index.pages.get(column).map(Vec::as_slice).unwrap_or_default();
+        ValuePages {
+            index,
+            m: PageReader::new(locations(0), next()),
+            r: PageReader::new(locations(1), next()),
+            f: PageReader::new(locations(2), next()),
+        }
+    }
+
+    fn get(reader: &mut ValuePages<'_>, row: usize, range: Range<usize>) -> Result<Vec<f64>, &'static str> {
+        reader.get(row, range)
+    }
+
+    fn marker() -> f64 {
+        stale_nan()
+    }
+}
+
+impl Values for HistogramRows {
+    type Value = Arc<FloatHistogram>;
+    type Reader<'a> = HistogramPages<'a>;
+
+    fn wants(&self, column: usize, row: usize) -> bool {
+        // Which of the two columns of counts has a row's is found by looking.
+        column < 3 && self.counts(row) > 0
+    }
+
+    fn weight(&self, row: usize) -> usize {
+        self.weight(row)
+    }
+
+    fn reader<'a>(index: &'a RowIndex<Self>, pages: Vec<BTreeMap<usize, Bytes>>) -> HistogramPages<'a> {
+        let mut pages = pages.into_iter();
+        let mut next = || pages.next().unwrap_or_default();
+        let locations = |column: usize| index.pages.get(column).map(Vec::as_slice).unwrap_or_default();
+        HistogramPages {
+            index,
+            sum: PageReader::new(locations(0), next()),
+            counts: PageReader::new(locations(1), next()),
+            float_counts: PageReader::new(locations(2), next()),
+        }
+    }
+
+    fn get(
+        reader: &mut HistogramPages<'_>,
+        row: usize,
+        range: Range<usize>,
+    ) -> Result<Vec<Arc<FloatHistogram>>, &'static str> {
+        reader.get(row, range)
+    }
+
+    fn marker() -> Arc<FloatHistogram> {
+        Arc::new(FloatHistogram::stale())
+    }
+}
+
+/// The value pages of some rows of histograms, not yet decoded.
+pub(super) struct HistogramPages<'a> {
+    index: &'a RowIndex<HistogramRows>,
+    sum: PageReader<'a, f64>,
+    counts: PageReader<'a, i64>,
+    float_counts: PageReader<'a, f64>,
+}
+
+impl HistogramPages<'_> {
+    fn get(&mut self, row: usize, range: Range<usize>) -> Result<Vec<Arc<FloatHistogram>>, &'static str> {
+        const MISSING: &str = "the histograms of a row are missing";
+        let n = self.index.places.get(row).ok_or(MISSING)?.n;
+        let rows = &self.index.columns;
+        if range.is_empty() {
+            return Ok(Vec::new());
+        }
+        let counts = n.checked_mul(rows.counts(row)).ok_or(MISSING)?;
+        let sum = self.sum.get(row, n)?;
+        let integers = self.counts.list(row)?;
+        let found = if integers.is_empty() {
+            let floats = self.float_counts.get(row, counts)?;
+            rows.histograms(row, n, range, sum, |at| floats.get(at).copied())
+        } else if integers.len() == counts {
+            rows.histograms(row, n, range, sum, |at| integers.get(at).map(|count| *count as f64))
+        } else {
+            None
+        };
+        found.ok_or("a row has another number of values")
+    }
 }
 
 /// The value pages of some rows, not yet decoded.
 pub(super) struct ValuePages<'a> {
-    index: &'a GroupIndex,
+    index: &'a RowIndex<Forms>,
     m: PageReader<'a, i64>,
     r: PageReader<'a, i64>,
     f: PageReader<'a, f64>,
 }
 
-impl SamplesFile {
-    pub(super) fn new(source: Source, footer: Footer) -> Self {
-        let indexes = footer.groups.iter().map(|_| Mutex::new(None)).collect();
-        Self { source, footer, indexes }
-    }
-
-    pub(super) fn corrupt(&self, reason: &str) -> BlockError {
-        self.source.corrupt(reason)
-    }
-
-    pub(super) fn group_count(&self) -> usize {
-        self.footer.groups.len()
-    }
-
-    /// Number of rows of a row group.
-    pub(super) fn row_count(&self, group: usize) -> usize {
-        self.footer.groups.get(group).map_or(0, |group| group.rows)
-    }
-
-    /// Least and greatest metric name of a row group, or bounds of them.
-    pub(super) fn metric_bounds(&self, group: usize) -> Option<(&[u8], &[u8])> {
-        let (min, max) = self.footer.groups.get(group)?.columns.get(samples::METRIC)?.bounds.as_ref()?;
-        Some((min, max))
-    }
-
-    /// The index of a row group, kept once it is read if `keep`.
-    pub(super) async fn index(&self, group: usize, keep: bool) -> Result<Arc<GroupIndex>, BlockError> {
-        let (Some(slot), Some(meta)) = (self.indexes.get(group), self.footer.groups.get(group)) else {
-            return Err(self.source.corrupt("a row group is missing"));
-        };
-        let mut slot = slot.lock().await;
-        if let Some(index) = &*slot {
-            return Ok(Arc::clone(index));
-        }
-        let index = Arc::new(self.read_index(meta).await?);
-        if keep {
-            *slot = Some(Arc::clone(&index));
-        }
-        Ok(index)
-    }
-
-    async fn read_index(&self, group: &Group) -> Result<GroupIndex, BlockError> {
-        let corrupt = |reason: &str| self.source.corrupt(reason);
-        let columns = group.columns.get(..samples::M).ok_or_else(|| corrupt("a column is missing"))?;
-        let values = samples::M..samples::COUNT;
-        let pages = group.offset_indexes(values.clone()).ok_or_else(|| corrupt("a column is missing"))?;
-        let mut ranges: Vec<Range<u64>> = columns.iter().map(|chunk| chunk.bytes.clone()).collect();
-        ranges.push(pages);
-        // The writer puts the columns in this order; a file that does not is not ours.
-        if !ranges.is_sorted_by_key(|range| range.start) {
-            return Err(corrupt("the columns are not in order"));
-        }
-        let bytes = self.source.read_all(&ranges).await?;
-        let (pages, columns) = bytes.split_last().ok_or_else(|| corrupt("a range is missing"))?;
-        let mut locations = group.page_locations(values, pages).map_err(corrupt)?.into_iter();
-        let rows = read_rows(columns, group.rows).map_err(corrupt)?;
-        let mut next = || locations.next().unwrap_or_default();
-        Ok(GroupIndex { rows, m: next(), r: next(), f: next() })
-    }
-
-    /// Fetches the pages that hold the values of `rows`, indexes into `index.rows` in ascending order.
-    pub(super) async fn values<'a>(
-        &'a self,
-        index: &'a GroupIndex,
-        rows: &[usize],
-    ) -> Result<ValuePages<'a>, BlockError> {
-        let form = |row: usize| index.rows.get(row).map_or(Form::Empty, |row| row.form);
-        let m = wanted_pages(&index.m, rows, |row| {
-            matches!(form(row), Form::Scaled(_) | Form::ScaledWithResidual(..))
-        });
-        let r = wanted_pages(&index.r, rows, |row| matches!(form(row), Form::ScaledWithResidual(..)));
-        let f = wanted_pages(&index.f, rows, |row| matches!(form(row), Form::Raw));
-        let mut ranges = Vec::with_capacity(m.len() + r.len() + f.len());
-        for (locations, pages) in [(&index.m, &m), (&index.r, &r), (&index.f, &f)] {
-            ranges
-                .extend(pages.iter().filter_map(|page| locations.get(*page)).map(|page| page.bytes.clone()));
-        }
-        let mut fetched = self.source.read_all(&ranges).await?.into_iter();
-        let m_bytes = m.into_iter().zip(fetched.by_ref()).collect();
-        let (r_len, f_pages) = (r.len(), f);
-        let r_bytes = r.into_iter().zip(fetched.by_ref().take(r_len)).collect();
-        let f_bytes = f_pages.into_iter().zip(fetched).collect();
-        Ok(ValuePages {
-            index,
-            m: PageReader::new(&index.m, m_bytes),
-            r: PageReader::new(&index.r, r_bytes),
-            f: PageReader::new(&index.f, f_bytes),
-        })
-    }
-}
-
-/// The pages, by index, that the rows have values in which satisfy `is_wanted`.
-fn wanted_pages(pages: &[PageLocation], rows: &[usize], is_wanted: impl Fn(usize) -> bool) -> Vec<usize> {
-    let mut wanted: Vec<usize> = Vec::new();
-    for row in rows.iter().filter(|row| is_wanted(**row)) {
-        let page = pages.partition_point(|page| page.rows.end <= *row);
-        if wanted.last() != Some(&page) {
-            wanted.push(page);
-        }
-    }
-    wanted
-}
-
 impl ValuePages<'_> {
-    /// The samples `range` of the values of `row`, which must not be less than the rows asked before.
-    pub(super) fn get(&mut self, row: usize, range: Range<usize>) -> Result<Vec<f64>, &'static str> {
+    fn get(&mut self, row: usize, range: Range<usize>) -> Result<Vec<f64>, &'static str> {
         const MISSING: &str = "the values of a row are missing";
-        let meta = self.index.rows.get(row).ok_or(MISSING)?;
-        match meta.form {
+        let n = self.index.places.get(row).ok_or(MISSING)?.n;
+        match self.index.columns.get(row) {
             Form::Empty => Ok(Vec::new()),
             Form::Constant(value) => Ok(vec![value; range.len()]),
-            Form::Raw => Ok(self.f.get(row, meta.n)?.get(range).ok_or(MISSING)?.to_vec()),
+            Form::Raw => Ok(self.f.get(row, n)?.get(range).ok_or(MISSING)?.to_vec()),
             Form::Scaled(scale) => {
-                let m = self.m.get(row, meta.n)?.get(range).ok_or(MISSING)?;
+                let m = self.m.get(row, n)?.get(range).ok_or(MISSING)?;
                 Ok(m.iter().map(|m| scale.value(*m)).collect())
             }
             Form::ScaledWithResidual(scale, ulp) => {
-                let m = self.m.get(row, meta.n)?.get(range.clone()).ok_or(MISSING)?;
-                let r = self.r.get(row, meta.n)?.get(range).ok_or(MISSING)?;
+                let m = self.m.get(row, n)?.get(range.clone()).ok_or(MISSING)?;
+                let r = self.r.get(row, n)?.get(range).ok_or(MISSING)?;
                 Ok(m.iter().zip(r).map(|(m, r)| scale.value_with_residual(*m, *r, ulp)).collect())
             }
         }
@@ -205,6 +240,12 @@ impl<'a, T: Physical> PageReader<'a, T> {
 
     /// The list of `row`, which must have `n` values.
     fn get(&mut self, row: usize, n: usize) -> Result<&[T], &'static str> {
+        let list = self.list(row)?;
+        if list.len() == n { Ok(list) } else { Err("a row has another number of values") }
+    }
+
+    /// The list of `row`; empty where it is null.
+    fn list(&mut self, row: usize) -> Result<&[T], &'static str> {
         const MISSING: &str = "a value page is missing";
         if !self.decoded.as_ref().is_some_and(|(rows, _)| rows.contains(&row)) {
             let page = self.locations.partition_point(|page| page.rows.end <= row);
@@ -214,64 +255,6 @@ impl<'a, T: Physical> PageReader<'a, T> {
             self.decoded = Some((location.rows.clone(), rows));
         }
         let (rows, lists) = self.decoded.as_ref().ok_or(MISSING)?;
-        let list = row.checked_sub(rows.start).and_then(|row| lists.get(row)).ok_or(MISSING)?;
-        if list.len() == n { Ok(list) } else { Err("a row has another number of values") }
+        row.checked_sub(rows.start).and_then(|row| lists.get(row)).ok_or(MISSING)
     }
-}
-
-/// Decodes the index columns, each from its chunk.
-fn read_rows(columns: &[Bytes], rows: usize) -> Result<Vec<RowIndex>, &'static str> {
-    let chunk = |column: usize| columns.get(column).ok_or("a column is missing");
-    let metrics = read_chunk::<Arc<str>>(chunk(samples::METRIC)?, Levels::REQUIRED, rows)?;
-    let names = read_chunk::<Arc<str>>(chunk(samples::LABEL_NAME)?, Levels::LIST, rows)?;
-    let values = read_chunk::<Arc<str>>(chunk(samples::LABEL_VALUE)?, Levels::LIST, rows)?;
-    let tls = read_chunk::<i64>(chunk(samples::TL)?, Levels::REQUIRED, rows)?;
-    let starts = read_chunk::<i32>(chunk(samples::START)?, Levels::REQUIRED, rows)?;
-    let ns = read_chunk::<i32>(chunk(samples::N)?, Levels::REQUIRED, rows)?;
-    let stales = read_chunk::<bool>(chunk(samples::STALE)?, Levels::REQUIRED, rows)?;
-    let optional = |column: usize| read_chunk::<f64>(chunk(column)?, Levels::OPTIONAL, rows);
-    let (muls, divs) = (optional(samples::MUL)?, optional(samples::DIV)?);
-    let (ulps, constants) = (optional(samples::ULP)?, optional(samples::C)?);
-    let mut read = Vec::with_capacity(rows);
-    for row in 0..rows {
-        const MALFORMED: &str = "a row is malformed";
-        let n = usize::try_from(*one(&ns, row).ok_or(MALFORMED)?).map_err(|_| MALFORMED)?;
-        let start = usize::try_from(*one(&starts, row).ok_or(MALFORMED)?).map_err(|_| MALFORMED)?;
-        let scale = one(&muls, row).zip(one(&divs, row)).map(|(mul, div)| Scale { mul: *mul, div: *div });
-        let form = match (n, one(&constants, row), scale, one(&ulps, row)) {
-            (0, None, None, None) => Form::Empty,
-            (1.., Some(constant), None, None) => Form::Constant(*constant),
-            (1.., None, Some(scale), None) => Form::Scaled(scale),
-            (1.., None, Some(scale), Some(ulp)) => Form::ScaledWithResidual(scale, *ulp),
-            (1.., None, None, None) => Form::Raw,
-            _ => return Err(MALFORMED),
-        };
-        let metric = one(&metrics, row).ok_or(MALFORMED)?;
-        let (names, values) = (names.get(row).ok_or(MALFORMED)?, values.get(row).ok_or(MALFORMED)?);
-        read.push(RowIndex {
-            labels: build_labels(metric, names, values).ok_or(MALFORMED)?,
-            tl: *one(&tls, row).ok_or(MALFORMED)?,
-            start,
-            n,
-            stale: *one(&stales, row).ok_or(MALFORMED)?,
-            form,
-        });
-    }
-    Ok(read)
-}
-
-fn one<T>(rows: &Rows<T>, row: usize) -> Option<&T> {
-    rows.get(row)?.first()
-}
-
-fn build_labels(metric: &str, names: &[Arc<str>], values: &[Arc<str>]) -> Option<Labels> {
-    if names.len() != values.len() {
-        return None;
-    }
-    let mut builder = LabelsBuilder::new();
-    builder.set(METRIC_NAME, metric);
-    for (name, value) in names.iter().zip(values) {
-        builder.set(&**name, &**value);
-    }
-    Some(builder.build())
 }

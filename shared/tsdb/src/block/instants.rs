@@ -6,15 +6,14 @@ use std::sync::Arc;
 
 use futures::lock::Mutex;
 use model::TimestampMs;
+use xxhash_rust::xxh3::xxh3_128;
 
+use super::context::{BlockContext, CacheKey, Part};
 use super::footer::Footer;
 use super::page::{Levels, read_chunk, read_page};
 use super::schema::timelines;
 use super::source::Source;
 use super::types::BlockError;
-
-/// Timestamps of decoded timelines that are kept: 32 MiB.
-const KEPT_TIMESTAMPS_MAX: usize = 4 << 20;
 
 /// Timelines by their name.
 pub(super) type Instants = BTreeMap<i64, Arc<[TimestampMs]>>;
@@ -23,37 +22,40 @@ pub(super) type Instants = BTreeMap<i64, Arc<[TimestampMs]>>;
 pub(super) struct TimelinesFile {
     source: Source,
     footer: Footer,
+    context: Arc<BlockContext>,
+    file: u128,
     pages: Mutex<Option<Arc<Pages>>>,
-    kept: Mutex<Kept>,
 }
+
+/// A timeline in the cache.
+struct Timeline(Arc<[TimestampMs]>);
 
 /// Where each timeline's page is.
-type Pages = BTreeMap<i64, Range<u64>>;
-
-#[derive(Default)]
-struct Kept {
-    instants: Instants,
-    timestamps: usize,
-}
+pub(super) type Pages = BTreeMap<i64, Range<u64>>;
 
 impl TimelinesFile {
-    pub(super) fn new(source: Source, footer: Footer) -> Self {
-        Self { source, footer, pages: Mutex::new(None), kept: Mutex::new(Kept::default()) }
+    pub(super) fn new(source: Source, footer: Footer, context: Arc<BlockContext>) -> Self {
+        let file = xxh3_128(source.key().as_bytes());
+        Self { source, footer, context, file, pages: Mutex::new(None) }
     }
 
-    /// The timelines `wanted`, if all are in memory.
-    pub(super) async fn kept(&self, wanted: &BTreeSet<i64>) -> Option<Instants> {
-        let kept = self.kept.lock().await;
-        wanted.iter().map(|tl| Some((*tl, Arc::clone(kept.instants.get(tl)?)))).collect()
+    /// Bytes of the file that are held.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.source.held_bytes()
     }
 
-    /// The timelines `wanted`.
+    /// Those of the timelines `wanted` that are in memory.
+    pub(super) fn kept(&self, wanted: &BTreeSet<i64>) -> Instants {
+        let kept = |tl: &i64| {
+            let timeline = self.context.get::<Timeline>(&self.cache_key(*tl))?;
+            Some((*tl, Arc::clone(&timeline.0)))
+        };
+        wanted.iter().filter_map(kept).collect()
+    }
+
+    /// The timelines `wanted`. They are not counted among the bytes in flight: whoever needs them holds values already.
     pub(super) async fn get(&self, wanted: &BTreeSet<i64>) -> Result<Instants, BlockError> {
-        let mut found = Instants::new();
-        {
-            let kept = self.kept.lock().await;
-            found.extend(wanted.iter().filter_map(|tl| Some((*tl, Arc::clone(kept.instants.get(tl)?)))));
-        }
+        let mut found = self.kept(wanted);
         if found.len() == wanted.len() {
             return Ok(found);
         }
@@ -66,17 +68,17 @@ impl TimelinesFile {
         missing.sort_by_key(|(page, _)| page.start);
         let ranges: Vec<Range<u64>> = missing.iter().map(|(page, _)| page.clone()).collect();
         let bytes = self.source.read_all(&ranges).await?;
-        let mut kept = self.kept.lock().await;
         for ((_, tl), bytes) in missing.iter().zip(bytes) {
             let instants: Arc<[TimestampMs]> = self.decode(&bytes)?;
-            if kept.timestamps + instants.len() <= KEPT_TIMESTAMPS_MAX
-                && kept.instants.insert(*tl, Arc::clone(&instants)).is_none()
-            {
-                kept.timestamps += instants.len();
-            }
+            let timeline = Arc::new(Timeline(Arc::clone(&instants)));
+            self.context.insert(self.cache_key(*tl), &timeline, 64 + 8 * instants.len());
             found.insert(*tl, instants);
         }
         Ok(found)
+    }
+
+    fn cache_key(&self, tl: i64) -> CacheKey {
+        CacheKey { file: self.file, part: (Part::Timeline, tl) }
     }
 
     fn decode(&self, page: &[u8]) -> Result<Arc<[TimestampMs]>, BlockError> {
@@ -89,7 +91,8 @@ impl TimelinesFile {
         }
     }
 
-    async fn pages(&self) -> Result<Arc<Pages>, BlockError> {
+    /// Where the timelines are; fetched once.
+    pub(super) async fn pages(&self) -> Result<Arc<Pages>, BlockError> {
         let mut slot = self.pages.lock().await;
         if let Some(pages) = &*slot {
             return Ok(Arc::clone(pages));

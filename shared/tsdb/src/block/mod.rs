@@ -9,23 +9,38 @@
 //! The files are described byte by byte in `docs/format.md`.
 
 mod column;
+mod context;
 mod encoding;
+mod exemplars;
 mod footer;
 mod group;
+mod histograms;
 mod instants;
+mod label_queries;
+mod labels;
+mod metadata;
 mod page;
+mod pieces;
+mod places;
 mod reader;
+mod rows;
+mod scan;
 mod schema;
 mod source;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod thrift;
 mod timelines;
 mod types;
 mod values;
 mod writer;
 
-pub use reader::{BlockReader, BlockScan};
+pub use context::BlockContext;
+pub use exemplars::ExemplarScan;
+pub(crate) use histograms::histogram_weight;
+pub use reader::BlockReader;
+pub use scan::BlockScan;
 pub use types::{
     BlockError, BlockStats, WrittenBlock, compare, exemplar_hash, histogram_hash, object_key, sample_hash,
 };

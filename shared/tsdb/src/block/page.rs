@@ -11,19 +11,19 @@ const ZSTD_RATIO_MAX: usize = 40_000;
 /// Most levels of one page: a run of any length takes only a few bytes, so this bounds memory.
 const LEVELS_MAX: usize = 1 << 26;
 
-const DATA_PAGE: i64 = 0;
-const DICTIONARY_PAGE: i64 = 2;
-const PLAIN: i64 = 0;
-const PLAIN_DICTIONARY: i64 = 2;
+pub(super) const DATA_PAGE: i64 = 0;
+pub(super) const DICTIONARY_PAGE: i64 = 2;
+pub(super) const PLAIN: i64 = 0;
+pub(super) const PLAIN_DICTIONARY: i64 = 2;
 const RLE: i64 = 3;
 const DELTA_BINARY_PACKED: i64 = 5;
-const RLE_DICTIONARY: i64 = 8;
+pub(super) const RLE_DICTIONARY: i64 = 8;
 
 /// Largest repetition and definition level of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Levels {
-    repetition: u8,
-    definition: u8,
+    pub(super) repetition: u8,
+    pub(super) definition: u8,
 }
 
 impl Levels {
@@ -100,16 +100,17 @@ pub(super) fn read_page<T: Physical>(
     if all.len() == rows { Ok(all) } else { Err("a page has another number of rows") }
 }
 
-struct Page {
-    kind: i64,
-    count: usize,
-    encoding: i64,
-    body: Vec<u8>,
+/// A page, decompressed.
+pub(super) struct Page {
+    pub(super) kind: i64,
+    pub(super) count: usize,
+    pub(super) encoding: i64,
+    pub(super) body: Vec<u8>,
 }
 
 impl Page {
     /// The page at the front of `bytes`, and its length.
-    fn read(bytes: &[u8]) -> Result<(Self, usize), &'static str> {
+    pub(super) fn read(bytes: &[u8]) -> Result<(Self, usize), &'static str> {
         const MALFORMED: &str = "a page header is malformed";
         let (header, header_len) = thrift::read(bytes).ok_or(MALFORMED)?;
         let kind = header.int(1).ok_or(MALFORMED)?;
@@ -216,7 +217,7 @@ impl Page {
 
 /// The levels in front of a page's values; `None` within where the column has none.
 #[expect(clippy::option_option, reason = "malformed is one thing, a column without levels another")]
-fn take_levels(body: &mut &[u8], max: u8, count: usize) -> Option<Option<Vec<u32>>> {
+pub(super) fn take_levels(body: &mut &[u8], max: u8, count: usize) -> Option<Option<Vec<u32>>> {
     if max == 0 {
         return Some(None);
     }

@@ -1,40 +1,54 @@
-//! Reads a block: matchers and a range of time in, series out.
+//! Reads a block: matchers and a range of time in, series, labels, exemplars out.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use bytes::Bytes;
+use futures::lock::Mutex;
 use futures::{StreamExt, TryStreamExt, stream};
 use model::labels::METRIC_NAME;
-use model::matcher::matches_all;
-use model::value::stale_nan;
-use model::{Labels, MatchOp, Matcher, TimestampMs};
+use model::{Matcher, Metadata, TimestampMs};
 use platform::Objects;
 use storage::Series;
 use wire::{BlockFile, BlockMeta};
 
-use super::group::{GroupIndex, RowIndex, SamplesFile};
-use super::instants::{Instants, TimelinesFile};
-use super::schema::{TIMELINES_FILE, samples, timelines};
+use super::context::BlockContext;
+use super::footer::{Footer, Group};
+use super::group::Values;
+use super::histograms::HistogramRows;
+use super::instants::TimelinesFile;
+use super::metadata::read_metadata;
+use super::pieces::{Piece, Shared, into_series, join, read_rows};
+use super::places::Forms;
+use super::rows::RowsFile;
+use super::schema::{
+    EXEMPLARS_FILE, HISTOGRAMS_PREFIX, METADATA_FILE, SAMPLES_PREFIX, TIMELINES_FILE, exemplars, histograms,
+    metadata, samples, timelines,
+};
 use super::source::Source;
-use super::types::{BlockError, compare, object_key};
+use super::types::{BlockError, object_key};
 
 /// How much of a file's end is read to get its footer; a file that is not longer is read whole.
 const TAIL_BYTES: u64 = 64 << 10;
+/// What the offset indexes and footer of a samples file take a series, so that they are in what is read of its end.
+const TAIL_BYTES_PER_SERIES: u64 = 5;
+/// The end that is read is never longer.
+const TAIL_BYTES_MAX: u64 = 1 << 20;
 /// Row groups that are read at a time.
 const GROUPS_MAX: usize = 8;
-/// Samples that a batch of a scan has at most, one series more or less.
-const SCAN_SAMPLES: usize = 1 << 19;
 
-/// One block, open for reading. It keeps what it has fetched of the files' footers, index columns and timelines:
-/// blocks never change.
+/// One block, open for reading. What it fetches of index columns and timelines is kept in its context's cache: blocks
+/// never change.
 pub struct BlockReader {
-    files: Vec<SamplesFile>,
+    pub(super) files: Vec<RowsFile<Forms>>,
+    pub(super) histograms: Vec<RowsFile<HistogramRows>>,
     /// `None` in a block without series.
-    timelines: Option<TimelinesFile>,
+    pub(super) timelines: Option<TimelinesFile>,
+    pub(super) exemplars: Option<LazyFile>,
+    metadata: Option<LazyFile>,
     /// What the block covers, ms, exclusive at the end.
-    covers: Range<TimestampMs>,
+    pub(super) covers: Range<TimestampMs>,
+    context: Arc<BlockContext>,
 }
 
 impl std::fmt::Debug for BlockReader {
@@ -43,43 +57,116 @@ impl std::fmt::Debug for BlockReader {
     }
 }
 
+/// A file that few queries need, opened when one does.
+pub(super) struct LazyFile {
+    objects: Arc<dyn Objects>,
+    key: String,
+    file: BlockFile,
+    tail_bytes: u64,
+    columns: usize,
+    open: Mutex<Option<Arc<(Source, Footer)>>>,
+}
+
+impl LazyFile {
+    /// The file, open.
+    pub(super) async fn open(&self) -> Result<Arc<(Source, Footer)>, BlockError> {
+        let mut open = self.open.lock().await;
+        if let Some(open) = &*open {
+            return Ok(Arc::clone(open));
+        }
+        let objects = Arc::clone(&self.objects);
+        let opened =
+            Source::open(objects, self.key.clone(), &self.file, self.tail_bytes, self.columns).await?;
+        Ok(Arc::clone(open.insert(Arc::new(opened))))
+    }
+}
+
 impl BlockReader {
-    /// Opens the block that `meta` describes: reads the files' footers, one request a file.
+    /// Opens the block that `meta` describes, with a context of its own: reads the files' footers, one request a file.
     ///
     /// # Errors
     /// [`BlockError::Platform`], or [`BlockError::Corrupt`] where a file is not what was written.
     pub async fn open(objects: Arc<dyn Objects>, meta: &BlockMeta) -> Result<Self, BlockError> {
-        Self::open_with(objects, meta, TAIL_BYTES).await
+        Self::open_in(objects, meta, Arc::default()).await
+    }
+
+    /// As [`Self::open`], sharing a cache and a budget with other blocks.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_in(
+        objects: Arc<dyn Objects>,
+        meta: &BlockMeta,
+        context: Arc<BlockContext>,
+    ) -> Result<Self, BlockError> {
+        Self::open_with(objects, meta, TAIL_BYTES, context).await
     }
 
     pub(super) async fn open_with(
         objects: Arc<dyn Objects>,
         meta: &BlockMeta,
         tail_bytes: u64,
+        context: Arc<BlockContext>,
     ) -> Result<Self, BlockError> {
-        let mut names: Vec<&BlockFile> =
-            meta.files.iter().filter(|file| file.name.starts_with("samples-")).collect();
-        names.sort_by(|a, b| a.name.cmp(&b.name));
-        let open = |file: &BlockFile, columns: usize| {
+        let named = |prefix: &str| {
+            let mut names: Vec<&BlockFile> =
+                meta.files.iter().filter(|file| file.name.starts_with(prefix)).collect();
+            names.sort_by(|a, b| a.name.cmp(&b.name));
+            names
+        };
+        let (samples_files, histograms_files) = (named(SAMPLES_PREFIX), named(HISTOGRAMS_PREFIX));
+        let open = |file: &BlockFile, columns: usize, tail_bytes: u64| {
             let (objects, key, file) = (Arc::clone(&objects), object_key(&meta.id, &file.name), file.clone());
             async move { Source::open(objects, key, &file, tail_bytes, columns).await }
         };
-        let timelines = meta.files.iter().filter(|file| file.name == TIMELINES_FILE);
-        let opens: Vec<_> = timelines
-            .map(|file| open(file, timelines::COUNT))
-            .chain(names.into_iter().map(|file| open(file, samples::COUNT)))
+        let of_series = meta.series.saturating_mul(TAIL_BYTES_PER_SERIES);
+        let tail_of = |files: usize| {
+            let index_bytes = of_series.checked_div(files as u64).unwrap_or_default();
+            if tail_bytes < TAIL_BYTES { tail_bytes } else { (tail_bytes + index_bytes).min(TAIL_BYTES_MAX) }
+        };
+        let (samples_tail, histograms_tail) = (tail_of(samples_files.len()), tail_of(histograms_files.len()));
+        let opens: Vec<_> = named(TIMELINES_FILE)
+            .into_iter()
+            .map(|file| open(file, timelines::COUNT, tail_bytes))
+            .chain(samples_files.into_iter().map(|file| open(file, samples::COUNT, samples_tail)))
+            .chain(histograms_files.into_iter().map(|file| open(file, histograms::COUNT, histograms_tail)))
             .collect();
-        let mut timelines = None;
-        let mut files = Vec::new();
+        let lazy = |name: &str, columns: usize| {
+            let file = meta.files.iter().find(|file| file.name == name)?.clone();
+            let (objects, key) = (Arc::clone(&objects), object_key(&meta.id, name));
+            Some(LazyFile { objects, key, file, tail_bytes, columns, open: Mutex::new(None) })
+        };
+        let mut reader = Self {
+            files: Vec::new(),
+            histograms: Vec::new(),
+            timelines: None,
+            exemplars: lazy(EXEMPLARS_FILE, exemplars::COUNT),
+            metadata: lazy(METADATA_FILE, metadata::COUNT),
+            covers: meta.min_time..meta.max_time,
+            context,
+        };
         let mut opened = stream::iter(opens).buffered(GROUPS_MAX);
         while let Some((source, footer)) = opened.try_next().await? {
+            let context = Arc::clone(&reader.context);
             if source.name() == TIMELINES_FILE {
-                timelines = Some(TimelinesFile::new(source, footer));
+                reader.timelines = Some(TimelinesFile::new(source, footer, context));
+            } else if source.name().starts_with(SAMPLES_PREFIX) {
+                reader.files.push(RowsFile::new(source, footer, context));
             } else {
-                files.push(SamplesFile::new(source, footer));
+                reader.histograms.push(RowsFile::new(source, footer, context));
             }
         }
-        Ok(Self { files, timelines, covers: meta.min_time..meta.max_time })
+        Ok(reader)
+    }
+
+    /// Bytes that the reader itself occupies, about: the ends of its files.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        let rows = self.files.iter().map(|file| file.source.held_bytes());
+        let histograms = self.histograms.iter().map(|file| file.source.held_bytes());
+        // Parsed, a footer takes about as much as unparsed.
+        2 * (rows.chain(histograms).sum::<usize>()
+            + self.timelines.as_ref().map_or(0, TimelinesFile::held_bytes))
     }
 
     /// The series that satisfy all `matchers`, with their samples of `min..=max` ms, sorted by labels; none without
@@ -97,7 +184,7 @@ impl BlockReader {
     }
 
     /// As [`Self::select`], but gives up as soon as there are more than `samples_max` samples, before their values are
-    /// decoded.
+    /// decoded. A histogram counts as what it occupies, in samples of 16 bytes, as in Prometheus.
     ///
     /// # Errors
     /// [`BlockError::TooManySamples`], [`BlockError::Platform`] or [`BlockError::Corrupt`].
@@ -108,462 +195,88 @@ impl BlockReader {
         max: TimestampMs,
         samples_max: u64,
     ) -> Result<Vec<Series>, BlockError> {
-        let shared = Shared { left: AtomicU64::new(samples_max), ..Shared::default() };
-        let sets = [matchers];
-        let reads: Vec<_> = self
-            .groups(&sets)
-            .into_iter()
-            .map(|(file, group)| self.select_group(file, group, matchers, (min, max), &shared))
-            .collect();
-        let found: Vec<Vec<Piece>> = stream::iter(reads).buffered(GROUPS_MAX).try_collect().await?;
-        let mut joined = Vec::new();
-        for piece in found.into_iter().flatten() {
-            join(&mut joined, piece)?;
-        }
-        let mut series: Vec<Series> = joined.into_iter().map(Piece::into_series).collect();
+        let shared = Shared::new(samples_max);
+        let (floats, histograms) = futures::try_join!(
+            self.select_from(&self.files, matchers, (min, max), &shared),
+            self.select_from(&self.histograms, matchers, (min, max), &shared),
+        )?;
+        let mut series = into_series(floats, histograms);
         series.sort_by(|a, b| a.labels.cmp(&b.labels));
         Ok(series)
     }
 
-    /// The labels of the series that satisfy all matchers of any one set (of no set: every series) and have a sample
-    /// in `min..=max` ms, sorted.
-    ///
-    /// # Errors
-    /// [`BlockError::Platform`] or [`BlockError::Corrupt`].
-    pub async fn series(
+    async fn select_from<C: Values>(
         &self,
-        matcher_sets: &[Vec<Matcher>],
-        min: TimestampMs,
-        max: TimestampMs,
-    ) -> Result<Vec<Labels>, BlockError> {
-        let all: &[Matcher] = &[];
-        let mut sets: Vec<&[Matcher]> = matcher_sets.iter().map(Vec::as_slice).collect();
-        if sets.is_empty() {
-            sets.push(all);
-        }
-        let reads: Vec<_> = self
-            .groups(&sets)
-            .into_iter()
-            .map(|(file, group)| self.group_series(file, group, &sets, (min, max)))
-            .collect();
-        let found: Vec<Vec<Labels>> = stream::iter(reads).buffered(GROUPS_MAX).try_collect().await?;
-        let mut labels: Vec<Labels> = found.into_iter().flatten().collect();
-        labels.sort_unstable();
-        labels.dedup();
-        Ok(labels)
-    }
-
-    /// Every series whole, in the block's order ([`super::compare`]), a bounded batch at a time.
-    #[must_use]
-    pub fn scan(&self) -> BlockScan<'_> {
-        self.scan_range(None, None)
-    }
-
-    /// As [`Self::scan`], of the series with `from <= series < until` in the block's order; row groups outside are not
-    /// read.
-    #[must_use]
-    pub fn scan_range(&self, from: Option<Labels>, until: Option<Labels>) -> BlockScan<'_> {
-        BlockScan {
-            reader: self,
-            from,
-            until,
-            batch_samples: SCAN_SAMPLES,
-            file: 0,
-            group: 0,
-            index: None,
-            next_row: 0,
-            held: Vec::new(),
-        }
-    }
-
-    /// Up to `parts - 1` series, ascending in the block's order, that cut the block into ranges of about equally many
-    /// rows: bounds for [`Self::scan_range`]. Reads the index of the row groups that a cut falls into.
-    ///
-    /// # Errors
-    /// [`BlockError::Platform`] or [`BlockError::Corrupt`].
-    pub async fn split_points(&self, parts: usize) -> Result<Vec<Labels>, BlockError> {
-        let groups: Vec<(&SamplesFile, usize, usize)> = self
-            .files
-            .iter()
-            .flat_map(|file| (0..file.group_count()).map(move |group| (file, group, file.row_count(group))))
-            .collect();
-        let total: usize = groups.iter().map(|(.., rows)| rows).sum();
-        let mut points: Vec<Labels> = Vec::new();
-        let (mut before, mut part) = (0usize, 1usize);
-        for (file, group, rows) in groups {
-            let mut index = None;
-            while part < parts && part.saturating_mul(total) / parts < before + rows {
-                let row = (part.saturating_mul(total) / parts).saturating_sub(before);
-                part += 1;
-                let index = match &index {
-                    Some(index) => index,
-                    None => index.insert(file.index(group, false).await?),
-                };
-                let point = index.rows.get(row).map(|row| row.labels.clone());
-                points.extend(point.filter(|point| points.last() != Some(point)));
-            }
-            before += rows;
-        }
-        Ok(points)
-    }
-
-    /// The row groups that may have series of any one matcher set, in file order.
-    fn groups(&self, sets: &[&[Matcher]]) -> Vec<(&SamplesFile, usize)> {
-        let all = self.files.iter().flat_map(|file| (0..file.group_count()).map(move |group| (file, group)));
-        all.filter(|(file, group)| sets.iter().any(|set| may_match(set, file.metric_bounds(*group))))
-            .collect()
-    }
-
-    async fn select_group(
-        &self,
-        file: &SamplesFile,
-        group: usize,
+        files: &[RowsFile<C>],
         matchers: &[Matcher],
         times: (TimestampMs, TimestampMs),
         shared: &Shared,
-    ) -> Result<Vec<Piece>, BlockError> {
-        let index = file.index(group, true).await?;
-        let rows = matching_rows(&index.rows, matchers);
-        self.read_rows(file, &index, rows, times, shared).await
-    }
-
-    async fn group_series(
-        &self,
-        file: &SamplesFile,
-        group: usize,
-        sets: &[&[Matcher]],
-        (min, max): (TimestampMs, TimestampMs),
-    ) -> Result<Vec<Labels>, BlockError> {
-        let index = file.index(group, true).await?;
-        let mut rows: Vec<usize> = sets.iter().flat_map(|set| matching_rows(&index.rows, set)).collect();
-        rows.sort_unstable();
-        rows.dedup();
-        let covered = min <= self.covers.start && max >= self.covers.end.saturating_sub(1);
-        if !covered {
-            let instants = self.instants(&timelines_of(&index, &rows)).await?;
-            let mut kept = Vec::with_capacity(rows.len());
-            for row in rows {
-                if !clip(file, &index, row, &instants, (min, max))?.is_empty() {
-                    kept.push(row);
-                }
-            }
-            rows = kept;
-        }
-        Ok(rows.into_iter().filter_map(|row| index.rows.get(row)).map(|row| row.labels.clone()).collect())
-    }
-
-    /// The samples of `rows`, ascending, within `times`.
-    async fn read_rows(
-        &self,
-        file: &SamplesFile,
-        index: &GroupIndex,
-        mut rows: Vec<usize>,
-        times: (TimestampMs, TimestampMs),
-        shared: &Shared,
-    ) -> Result<Vec<Piece>, BlockError> {
-        if rows.is_empty() {
+    ) -> Result<Vec<Piece<C::Value>>, BlockError> {
+        let groups = groups(files, &[matchers]);
+        if groups.is_empty() {
             return Ok(Vec::new());
         }
-        let wanted = timelines_of(index, &rows);
-        let kept = match &self.timelines {
-            Some(timelines) => timelines.kept(&wanted).await,
-            None => None,
-        };
-        let (instants, mut values) = match kept {
-            // Timelines at hand tell which rows have nothing in the range: their values need not be fetched.
-            Some(instants) => {
-                let mut in_range = Vec::with_capacity(rows.len());
-                for row in rows {
-                    if !clip(file, index, row, &instants, times)?.is_empty() {
-                        in_range.push(row);
+        let reads: Vec<_> = groups
+            .into_iter()
+            .map(|(file, group)| async move {
+                // What is needed to find timelines is fetched at the same time, not afterwards.
+                let locate = async {
+                    match &self.timelines {
+                        Some(timelines) => timelines.pages().await.map(|_| ()),
+                        None => Ok(()),
                     }
-                }
-                rows = in_range;
-                let values = file.values(index, &rows).await?;
-                (instants, values)
-            }
-            None => futures::try_join!(self.instants(&wanted), file.values(index, &rows))?,
-        };
-        let mut samples = 0u64;
-        for row in &rows {
-            samples += clip(file, index, *row, &instants, times)?.len() as u64;
+                };
+                let (index, ()) = futures::try_join!(file.index(group, true), locate)?;
+                let rows = index.labels.matching(matchers);
+                read_rows(self.timelines.as_ref(), file, &index, rows, times, shared).await
+            })
+            .collect();
+        let found: Vec<Vec<Piece<C::Value>>> = stream::iter(reads).buffered(GROUPS_MAX).try_collect().await?;
+        let mut joined = Vec::new();
+        for piece in found.into_iter().flatten() {
+            join(&mut joined, piece)?;
         }
-        shared.take(samples)?;
-        let mut pieces = Vec::with_capacity(rows.len());
-        for row in rows {
-            let samples = clip(file, index, row, &instants, times)?;
-            let (Some(meta), false) = (index.rows.get(row), samples.is_empty()) else { continue };
-            let with_values = samples.start..samples.end.min(meta.n);
-            let mut read = values.get(row, with_values).map_err(|reason| file.corrupt(reason))?;
-            if samples.end > meta.n {
-                read.push(stale_nan());
-            }
-            let timestamps = instants.get(&meta.tl).and_then(|all| shared.get(meta, all, samples));
-            let timestamps = timestamps.ok_or_else(|| file.corrupt("a timeline is missing"))?;
-            pieces.push(Piece {
-                labels: meta.labels.clone(),
-                timestamps: Times::Common(timestamps),
-                values: read,
-            });
-        }
-        Ok(pieces)
+        Ok(joined)
     }
 
-    async fn instants(&self, wanted: &BTreeSet<i64>) -> Result<Instants, BlockError> {
-        match &self.timelines {
-            Some(timelines) => timelines.get(wanted).await,
-            None if wanted.is_empty() => Ok(Instants::new()),
-            None => Err(BlockError::Corrupt {
-                file: TIMELINES_FILE.to_owned(),
-                reason: "it is missing".to_owned(),
-            }),
-        }
-    }
-}
-
-/// What [`BlockReader::scan`] gives.
-#[derive(Debug)]
-pub struct BlockScan<'a> {
-    reader: &'a BlockReader,
-    from: Option<Labels>,
-    until: Option<Labels>,
-    batch_samples: usize,
-    file: usize,
-    group: usize,
-    index: Option<Arc<GroupIndex>>,
-    next_row: usize,
-    /// The last series so far, which the next rows may belong to as well.
-    held: Vec<Piece>,
-}
-
-impl BlockScan<'_> {
-    /// Bounds the samples of a batch, one series more or less; without it 524,288. A batch takes 8 bytes a sample and
-    /// 8 an instant, of which series share many.
-    #[must_use]
-    pub fn with_batch(mut self, samples: usize) -> Self {
-        self.batch_samples = samples;
-        self
-    }
-
-    /// The next series, at least one; `None` after the last. A series is never split over batches.
+    /// What sources have said of metric families, sorted, each answer once.
     ///
     /// # Errors
     /// [`BlockError::Platform`] or [`BlockError::Corrupt`].
-    pub async fn next(&mut self) -> Result<Option<Vec<Series>>, BlockError> {
-        while let Some(pieces) = self.next_pieces().await? {
-            for piece in pieces {
-                join(&mut self.held, piece)?;
-            }
-            if self.held.len() > 1 {
-                let last = self.held.split_off(self.held.len() - 1);
-                let whole = std::mem::replace(&mut self.held, last);
-                return Ok(Some(whole.into_iter().map(Piece::into_series).collect()));
-            }
+    pub async fn metadata(&self) -> Result<Vec<Metadata>, BlockError> {
+        let Some(file) = &self.metadata else { return Ok(Vec::new()) };
+        let opened = file.open().await?;
+        let mut all = Vec::new();
+        for group in &opened.1.groups {
+            let columns = self.read_group(&opened.0, group).await?;
+            all.extend(read_metadata(&columns, group.rows).map_err(|reason| opened.0.corrupt(reason))?);
         }
-        let rest: Vec<Series> = std::mem::take(&mut self.held).into_iter().map(Piece::into_series).collect();
-        Ok((!rest.is_empty()).then_some(rest))
+        Ok(all)
     }
 
-    async fn next_pieces(&mut self) -> Result<Option<Vec<Piece>>, BlockError> {
-        let reader = self.reader;
-        while let Some(file) = reader.files.get(self.file) {
-            if self.group >= file.group_count() {
-                (self.file, self.group) = (self.file + 1, 0);
-                continue;
-            }
-            if !self.may_have(file.metric_bounds(self.group)) {
-                self.group += 1;
-                continue;
-            }
-            let index = match &self.index {
-                Some(index) => Arc::clone(index),
-                // Not kept in the reader: a scan reads everything once.
-                None => file.index(self.group, false).await?,
-            };
-            let rows = self.batch(&index.rows);
-            if rows.is_empty() {
-                (self.index, self.next_row) = (None, 0);
-                self.group += 1;
-                continue;
-            }
-            self.next_row = rows.end;
-            let pieces = reader
-                .read_rows(
-                    file,
-                    &index,
-                    rows.collect(),
-                    (TimestampMs::MIN, TimestampMs::MAX),
-                    &Shared::default(),
-                )
-                .await?;
-            self.index = Some(index);
-            return Ok(Some(pieces));
-        }
-        Ok(None)
-    }
-
-    /// Whether a row group with these bounds of the metric name can have series in the range.
-    fn may_have(&self, bounds: Option<(&[u8], &[u8])>) -> bool {
-        let Some((min, max)) = bounds else { return true };
-        self.from.as_ref().is_none_or(|from| from.metric_name().as_bytes() <= max)
-            && self.until.as_ref().is_none_or(|until| min <= until.metric_name().as_bytes())
-    }
-
-    /// The next rows of a row group that are in the range and have about as many samples as a batch may.
-    fn batch(&self, rows: &[RowIndex]) -> Range<usize> {
-        let before = |bound: &Labels| rows.partition_point(|row| compare(&row.labels, bound).is_lt());
-        let start = self.next_row.max(self.from.as_ref().map_or(0, before));
-        let end = self.until.as_ref().map_or(rows.len(), before);
-        let mut samples = 0usize;
-        let rest = rows.get(start..end).unwrap_or_default();
-        let len = rest.iter().take_while(|row| {
-            let fits = samples < self.batch_samples.max(1);
-            samples = samples.saturating_add(row.n + 1);
-            fits
-        });
-        start..start + len.count()
+    /// All columns of a row group of a file that is read so.
+    pub(super) async fn read_group(&self, source: &Source, group: &Group) -> Result<Vec<Bytes>, BlockError> {
+        let ranges: Vec<Range<u64>> = group.columns.iter().map(|chunk| chunk.bytes.clone()).collect();
+        let bytes = ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum();
+        let _permit = self.context.reserve(bytes).await;
+        source.read_all(&ranges).await
     }
 }
 
+/// The row groups that may have series of any one matcher set, in file order.
+pub(super) fn groups<'a, C: Values>(
+    files: &'a [RowsFile<C>],
+    sets: &[&[Matcher]],
+) -> Vec<(&'a RowsFile<C>, usize)> {
+    let all = files.iter().flat_map(|file| (0..file.group_count()).map(move |group| (file, group)));
+    all.filter(|(file, group)| sets.iter().any(|set| may_match(set, file.metric_bounds(*group)))).collect()
+}
+
 /// Whether series of a row group with these bounds of the metric name can satisfy `matchers`.
-fn may_match(matchers: &[Matcher], bounds: Option<(&[u8], &[u8])>) -> bool {
+pub(super) fn may_match(matchers: &[Matcher], bounds: Option<(&[u8], &[u8])>) -> bool {
     let Some((min, max)) = bounds else { return true };
     matchers.iter().filter(|matcher| matcher.name() == METRIC_NAME).all(|matcher| {
         let within = |name: &&str| min <= name.as_bytes() && name.as_bytes() <= max;
         matcher.set_matches().is_none_or(|names| names.iter().any(within))
     })
-}
-
-/// The rows, sorted by metric name, that satisfy all matchers.
-fn matching_rows(rows: &[RowIndex], matchers: &[Matcher]) -> Vec<usize> {
-    let name =
-        matchers.iter().find(|matcher| matcher.name() == METRIC_NAME && matcher.op() == MatchOp::Equal);
-    let range = match name {
-        None => 0..rows.len(),
-        Some(matcher) => {
-            let start = rows.partition_point(|row| row.labels.metric_name() < matcher.value());
-            let len = rows.get(start..).unwrap_or_default();
-            start..start + len.partition_point(|row| row.labels.metric_name() == matcher.value())
-        }
-    };
-    range.filter(|row| rows.get(*row).is_some_and(|row| matches_all(matchers, &row.labels))).collect()
-}
-
-fn timelines_of(index: &GroupIndex, rows: &[usize]) -> BTreeSet<i64> {
-    rows.iter().filter_map(|row| index.rows.get(*row)).map(|row| row.tl).collect()
-}
-
-/// Which samples of a row, its stale marker included, are within `times`.
-fn clip(
-    file: &SamplesFile,
-    index: &GroupIndex,
-    row: usize,
-    instants: &Instants,
-    (min, max): (TimestampMs, TimestampMs),
-) -> Result<Range<usize>, BlockError> {
-    let timestamps = index.rows.get(row).and_then(|meta| {
-        let end = meta.start.checked_add(meta.n)?.checked_add(usize::from(meta.stale))?;
-        instants.get(&meta.tl)?.get(meta.start..end)
-    });
-    let timestamps = timestamps.ok_or_else(|| file.corrupt("a row is longer than its timeline"))?;
-    let start = timestamps.partition_point(|timestamp| *timestamp < min);
-    let end = timestamps.partition_point(|timestamp| *timestamp <= max);
-    Ok(start..end.max(start))
-}
-
-/// What the row groups of one call share: parts of timelines, so that rows with the same instants share memory, and the
-/// number of samples that they may still give.
-#[derive(Debug)]
-struct Shared {
-    left: AtomicU64,
-    known: Mutex<BTreeMap<SliceKey, Arc<[TimestampMs]>>>,
-}
-
-/// Timeline, first instant, and the one after the last.
-type SliceKey = (i64, usize, usize);
-
-impl Default for Shared {
-    fn default() -> Self {
-        Self { left: AtomicU64::new(u64::MAX), known: Mutex::default() }
-    }
-}
-
-impl Shared {
-    fn take(&self, samples: u64) -> Result<(), BlockError> {
-        let less = |left: u64| left.checked_sub(samples);
-        let taken = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
-        taken.map(|_| ()).map_err(|_| BlockError::TooManySamples)
-    }
-
-    /// The instants of `samples` of a row.
-    fn get(
-        &self,
-        row: &RowIndex,
-        all: &Arc<[TimestampMs]>,
-        samples: Range<usize>,
-    ) -> Option<Arc<[TimestampMs]>> {
-        let (start, end) = (row.start + samples.start, row.start + samples.end);
-        if (start, end) == (0, all.len()) {
-            return Some(Arc::clone(all));
-        }
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(slice) = known.get(&(row.tl, start, end)) {
-            return Some(Arc::clone(slice));
-        }
-        let slice: Arc<[TimestampMs]> = all.get(start..end)?.into();
-        known.insert((row.tl, start, end), Arc::clone(&slice));
-        Some(slice)
-    }
-}
-
-/// A series, or the part of one that a row has.
-#[derive(Debug)]
-struct Piece {
-    labels: Labels,
-    timestamps: Times,
-    values: Vec<f64>,
-}
-
-#[derive(Debug)]
-enum Times {
-    Common(Arc<[TimestampMs]>),
-    Owned(Vec<TimestampMs>),
-}
-
-impl Times {
-    fn as_slice(&self) -> &[TimestampMs] {
-        match self {
-            Self::Common(timestamps) => timestamps,
-            Self::Owned(timestamps) => timestamps,
-        }
-    }
-}
-
-impl Piece {
-    fn into_series(self) -> Series {
-        let timestamps = match self.timestamps {
-            Times::Common(timestamps) => timestamps,
-            Times::Owned(timestamps) => timestamps.into(),
-        };
-        Series::floats(self.labels, timestamps, self.values.into())
-    }
-}
-
-/// Appends a piece, to the last series if it is part of it.
-fn join(series: &mut Vec<Piece>, piece: Piece) -> Result<(), BlockError> {
-    let Some(last) = series.last_mut().filter(|last| last.labels == piece.labels) else {
-        series.push(piece);
-        return Ok(());
-    };
-    let added = piece.timestamps.as_slice();
-    if last.timestamps.as_slice().last() >= added.first() {
-        let reason = "the rows of a series are not in order".to_owned();
-        return Err(BlockError::Corrupt { file: piece.labels.to_string(), reason });
-    }
-    match &mut last.timestamps {
-        Times::Owned(timestamps) => timestamps.extend_from_slice(added),
-        Times::Common(timestamps) => last.timestamps = Times::Owned([&**timestamps, added].concat()),
-    }
-    last.values.extend_from_slice(&piece.values);
-    Ok(())
 }

@@ -63,6 +63,16 @@ impl Source {
         self.key.rsplit('/').next().unwrap_or_default()
     }
 
+    /// The object's key.
+    pub(super) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Bytes of its end that are held.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.tail.len()
+    }
+
     /// An error that names this object.
     pub(super) fn corrupt(&self, reason: &str) -> BlockError {
         BlockError::Corrupt { file: self.key.clone(), reason: reason.to_owned() }

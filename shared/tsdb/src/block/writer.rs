@@ -1,26 +1,31 @@
 //! Writes a block: series in, files out.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use model::histogram::{BUCKETS_MAX, Span};
 use model::labels::METRIC_NAME;
 use model::value::is_stale_nan;
-use model::{Labels, TimestampMs};
+use model::{Labels, Metadata, TimestampMs};
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::writer::SerializedFileWriter;
-use storage::Series;
+use storage::{HistogramColumn, Series, SeriesExemplars};
 
 use super::column::{Column, ListColumn};
+use super::exemplars::ExemplarWriter;
 use super::footer;
+use super::histograms::HistogramWriter;
+use super::metadata::write_metadata;
 use super::schema::{
     CHECKSUMS_KEY, FORMAT_KEY, FORMAT_VERSION, FileKind, MAX_TIME_KEY, MIN_TIME_KEY, TIMELINES_FILE,
     WRITER_KEY, samples, timelines,
 };
 use super::timelines::{Part, Timelines};
-use super::types::{BlockError, BlockStats, WrittenBlock, compare, sample_hash};
+use super::types::{BlockError, BlockStats, WrittenBlock, compare, histogram_hash, sample_hash};
 use super::values::{self, RowValues};
 
 /// Rows whose values are encoded at a time; a multiple of the rows of a page.
@@ -58,6 +63,10 @@ pub struct BlockWriter {
     timelines: Timelines,
     open: Option<OpenFile>,
     files: Vec<(String, Bytes)>,
+    samples_files: usize,
+    histograms: HistogramWriter,
+    exemplars: ExemplarWriter,
+    metadata: BTreeSet<Metadata>,
 }
 
 /// A samples file that more row groups may come to.
@@ -87,6 +96,10 @@ impl BlockWriter {
     #[must_use]
     pub fn new(options: BlockOptions) -> Self {
         Self {
+            histograms: HistogramWriter::new(options.clone()),
+            exemplars: ExemplarWriter::default(),
+            metadata: BTreeSet::new(),
+            samples_files: 0,
             options,
             last: None,
             stats: BlockStats::default(),
@@ -102,26 +115,39 @@ impl BlockWriter {
     ///
     /// # Errors
     /// [`BlockError::Unsorted`] where it does not come after the last one, [`BlockError::Malformed`] where its
-    /// columns are not equally long or its timestamps do not strictly increase.
+    /// columns are not equally long, its timestamps do not strictly increase or are of two samples, or the spans of a
+    /// histogram are not of its buckets.
     pub fn push(&mut self, series: &Series) -> Result<(), BlockError> {
         let (timestamps, values) = (&series.timestamps, &series.values);
-        if timestamps.len() != values.len() || !timestamps.is_sorted_by(|a, b| a < b) {
+        if timestamps.len() != values.len()
+            || !timestamps.is_sorted_by(|a, b| a < b)
+            || !has_sound_histograms(series)
+        {
             return Err(BlockError::Malformed(series.labels.clone()));
         }
         if self.last.as_ref().is_some_and(|last| compare(last, &series.labels).is_ge()) {
             return Err(BlockError::Unsorted(series.labels.clone()));
         }
-        let (Some(first), Some(last)) = (timestamps.first(), timestamps.last()) else { return Ok(()) };
+        let ends = [timestamps.first(), series.histograms.timestamps.first(), timestamps.last()];
+        let ends = ends.into_iter().chain([series.histograms.timestamps.last()]).flatten();
+        let (Some(first), Some(last)) = (ends.clone().min(), ends.max()) else { return Ok(()) };
         self.last = Some(series.labels.clone());
-        let is_first = self.stats.series == 0;
-        self.stats.min_time = if is_first { *first } else { self.stats.min_time.min(*first) };
-        self.stats.max_time = if is_first { *last } else { self.stats.max_time.max(*last) };
+        self.cover(*first, *last);
         self.stats.series += 1;
-        self.stats.samples += timestamps.len() as u64;
+        self.stats.samples += series.sample_count() as u64;
         let hash = series.labels.hash();
         for (timestamp, value) in timestamps.iter().zip(values.iter()) {
             let sample = sample_hash(hash, *timestamp, value.to_bits());
             self.stats.set_hash = self.stats.set_hash.wrapping_add(sample);
+        }
+        for (timestamp, histogram) in series.histograms.timestamps.iter().zip(series.histograms.values.iter())
+        {
+            let sample = histogram_hash(hash, *timestamp, histogram);
+            self.stats.set_hash = self.stats.set_hash.wrapping_add(sample);
+        }
+        self.files.extend(self.histograms.push(series, &mut self.timelines)?);
+        if timestamps.is_empty() {
+            return Ok(());
         }
         self.pending_samples += timestamps.len();
         self.pending.push(series.clone());
@@ -133,6 +159,35 @@ impl BlockWriter {
         Ok(())
     }
 
+    /// Adds exemplars, of any series and in any order; those of one series may come in several calls. Of what is added
+    /// nothing is left out, not even what is there twice. They are held in memory until the block is finished.
+    ///
+    /// # Errors
+    /// None so far: the signature leaves room for files that are written on the way.
+    pub fn push_exemplars(&mut self, exemplars: &SeriesExemplars) -> Result<(), BlockError> {
+        let instants = || exemplars.exemplars.iter().map(|exemplar| exemplar.timestamp);
+        let (Some(first), Some(last)) = (instants().min(), instants().max()) else { return Ok(()) };
+        self.cover(first, last);
+        self.stats.exemplars += exemplars.exemplars.len() as u64;
+        self.stats.set_hash = self.stats.set_hash.wrapping_add(self.exemplars.push(exemplars));
+        Ok(())
+    }
+
+    /// Adds what a source says of a metric family; the same answer counts once.
+    pub fn push_metadata(&mut self, metadata: &Metadata) {
+        if !self.metadata.contains(metadata) {
+            self.metadata.insert(metadata.clone());
+        }
+    }
+
+    /// Extends what the block covers.
+    fn cover(&mut self, first: TimestampMs, last: TimestampMs) {
+        let stats = &mut self.stats;
+        let is_first = stats.series == 0 && stats.exemplars == 0;
+        stats.min_time = if is_first { first } else { stats.min_time.min(first) };
+        stats.max_time = if is_first { last } else { stats.max_time.max(last) };
+    }
+
     /// The finished files; none for an empty block.
     ///
     /// # Errors
@@ -140,8 +195,11 @@ impl BlockWriter {
     pub fn finish(mut self) -> Result<WrittenBlock, BlockError> {
         self.flush()?;
         self.close_file()?;
+        self.files.extend(self.histograms.finish()?);
+        self.files.extend(self.exemplars.finish()?);
+        let times = (self.stats.min_time, self.stats.max_time);
+        self.files.extend(write_metadata(&self.metadata, times)?);
         if self.stats.series > 0 {
-            let times = (self.stats.min_time, self.stats.max_time);
             let file = write_timelines(self.timelines, times)
                 .map_err(|error| encode_error(TIMELINES_FILE, &error))?;
             self.files.push((TIMELINES_FILE.to_owned(), file));
@@ -156,7 +214,8 @@ impl BlockWriter {
         }
         let pending = std::mem::take(&mut self.pending);
         self.pending_samples = 0;
-        self.write_series(&pending).map_err(|error| encode_error(&samples_file(self.files.len()), &error))?;
+        self.write_series(&pending)
+            .map_err(|error| encode_error(&samples_file(self.samples_files), &error))?;
         if self.open.as_ref().is_some_and(|open| open.series >= self.options.file_series) {
             self.close_file()?;
         }
@@ -191,7 +250,8 @@ impl BlockWriter {
 
     fn close_file(&mut self) -> Result<(), BlockError> {
         let Some(open) = self.open.take() else { return Ok(()) };
-        let name = samples_file(self.files.len());
+        let name = samples_file(self.samples_files);
+        self.samples_files += 1;
         let times = open.times.unwrap_or_default();
         let bytes = finish_file(open.writer, open.groups, times, samples::M..samples::COUNT)
             .map_err(|error| encode_error(&name, &error))?;
@@ -251,7 +311,7 @@ impl OpenFile {
             f.flush()?;
         }
         let mut group = self.writer.next_row_group()?;
-        write_names(kind, rows, &mut group)?;
+        write_labels(kind, rows.iter().map(|row| row.labels), &mut group)?;
         write_places(kind, rows, &mut group)?;
         for (index, get) in [
             (samples::MUL, (|s| s.mul) as fn(&Scalars) -> Option<f64>),
@@ -272,6 +332,24 @@ impl OpenFile {
     }
 }
 
+/// Whether the histograms of a series are as many as their timestamps, which strictly increase and are none of the
+/// floats', and fit a row each.
+fn has_sound_histograms(series: &Series) -> bool {
+    let HistogramColumn { timestamps, values } = &series.histograms;
+    let has_buckets_of_spans = |spans: &[Span], buckets: &[f64]| {
+        let wanted: u64 = spans.iter().map(|span| u64::from(span.length)).sum();
+        wanted == buckets.len() as u64 && buckets.len() <= BUCKETS_MAX / 2
+    };
+    timestamps.len() == values.len()
+        && timestamps.is_sorted_by(|a, b| a < b)
+        && timestamps.iter().all(|timestamp| series.timestamps.binary_search(timestamp).is_err())
+        && values.iter().all(|value| {
+            has_buckets_of_spans(&value.positive_spans, &value.positive_buckets)
+                && has_buckets_of_spans(&value.negative_spans, &value.negative_buckets)
+                && value.custom_values.len() <= BUCKETS_MAX
+        })
+}
+
 /// The nullable scalar columns of a row.
 #[derive(Clone, Copy, Debug, Default)]
 struct Scalars {
@@ -281,18 +359,23 @@ struct Scalars {
     c: Option<f64>,
 }
 
-type GroupWriter<'a> = parquet::file::writer::SerializedRowGroupWriter<'a, Vec<u8>>;
+pub(super) type GroupWriter<'a> = parquet::file::writer::SerializedRowGroupWriter<'a, Vec<u8>>;
 
-fn write_names(kind: &FileKind, rows: &[Row<'_>], group: &mut GroupWriter<'_>) -> Result<(), ParquetError> {
-    let metrics: Vec<ByteArray> = rows.iter().map(|row| ByteArray::from(row.labels.metric_name())).collect();
+/// Writes the columns of metric, label names and label values, a label set a row.
+pub(super) fn write_labels<'a>(
+    kind: &FileKind,
+    rows: impl Iterator<Item = &'a Labels> + Clone,
+    group: &mut GroupWriter<'_>,
+) -> Result<(), ParquetError> {
+    let metrics: Vec<ByteArray> = rows.clone().map(|labels| ByteArray::from(labels.metric_name())).collect();
     let mut column = Column::<ByteArrayType>::new(kind, samples::METRIC);
     column.write(&metrics, None, None)?;
     column.append_to(group)?;
     let (mut names, mut values) = (Vec::new(), Vec::new());
     let (mut definitions, mut repetitions) = (Vec::new(), Vec::new());
-    for row in rows {
+    for labels in rows {
         let before = names.len();
-        for (name, value) in row.labels.iter().filter(|(name, _)| *name != METRIC_NAME) {
+        for (name, value) in labels.iter().filter(|(name, _)| *name != METRIC_NAME) {
             definitions.push(1);
             repetitions.push(i16::from(names.len() > before));
             names.push(ByteArray::from(name));
@@ -391,11 +474,13 @@ fn write_timelines(found: Timelines, times: (TimestampMs, TimestampMs)) -> Resul
     finish_file(writer, 1, times, timelines::TS..timelines::COUNT)
 }
 
-fn new_file(kind: &FileKind) -> Result<SerializedFileWriter<Vec<u8>>, ParquetError> {
+/// An empty file.
+pub(super) fn new_file(kind: &FileKind) -> Result<SerializedFileWriter<Vec<u8>>, ParquetError> {
     SerializedFileWriter::new(Vec::new(), kind.schema.root_schema_ptr(), Arc::clone(&kind.properties))
 }
 
-fn finish_file(
+/// The bytes of a file of `groups` row groups, sealed.
+pub(super) fn finish_file(
     mut writer: SerializedFileWriter<Vec<u8>>,
     groups: usize,
     (min_time, max_time): (TimestampMs, TimestampMs),
@@ -419,6 +504,7 @@ fn samples_file(number: usize) -> String {
     format!("samples-{number:03}.parquet")
 }
 
-fn encode_error(file: &str, error: &ParquetError) -> BlockError {
+/// What the encoder said of `file`.
+pub(super) fn encode_error(file: &str, error: &ParquetError) -> BlockError {
     BlockError::Encode { file: file.to_owned(), reason: error.to_string() }
 }

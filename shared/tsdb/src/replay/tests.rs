@@ -47,14 +47,17 @@ fn segments(given: &[Given], shared: bool) -> Vec<Segment> {
         if !shared {
             cache = LayoutCache::default();
         }
-        let encoded = wal::encode(&given.scrapes, &mut cache);
+        let key = SegmentKey { tick: given.tick, shard: Shard::scrape(given.shard) };
+        let encoded = wal::encode(&key, &given.scrapes, &mut cache, &wal::EncodeOptions::default());
         let layouts: BTreeMap<LayoutId, Arc<Layout>> = encoded
             .layouts
             .iter()
             .map(|(id, bytes)| (*id, Arc::new(Layout::decode(bytes).unwrap())))
             .collect();
-        let scrapes = wal::decode(&encoded.payload, &|id| layouts.get(&id).cloned()).unwrap();
-        Segment { key: SegmentKey { tick: given.tick, shard: Shard::scrape(given.shard) }, scrapes }
+        let front = wal::Front::read(&key, &encoded.payload).unwrap();
+        let chunks = wal::all_chunks(&front, &encoded.payload).unwrap();
+        let decoded = wal::decode(&key, &front, &chunks, &[], &|id| layouts.get(&id).cloned()).unwrap();
+        Segment { key, scrapes: decoded.scrapes }
     });
     decoded.collect()
 }

@@ -63,7 +63,7 @@ impl Chaos {
         let world = World::busy(seed, START);
         let random = world.sim.random("chaos");
         // Either way in every other world.
-        let settings = if seed % 2 == 0 { tight() } else { in_parts() };
+        let settings = if seed.is_multiple_of(2) { tight() } else { in_parts() };
         Self { settings, world, random, given: vec![], tick: START }
     }
 

@@ -240,12 +240,12 @@ fn run(fault: Option<(u64, platform_sim::Fate)>) -> u64 {
         assert_eq!(found, wanted, "{when}, {fault:?}\n{}", world.log());
         audits += world.effects() - before;
     };
-    deliver_with(&world, tight(), |store: Store| async move {
+    deliver_with(&world, &tight(), |store: Store| async move {
         store.delete_series(&[vec![Matcher::equal("__name__", "b")]], min, max).await
     });
     audit("deleted");
-    deliver_with(&world, tight(), |store: Store| async move { store.clean_tombstones().await });
-    deliver_with(&world, tight(), |store: Store| async move { store.compact(i64::MAX, FOREVER).await });
+    deliver_with(&world, &tight(), |store: Store| async move { store.clean_tombstones().await });
+    deliver_with(&world, &tight(), |store: Store| async move { store.compact(i64::MAX, FOREVER).await });
     audit("cleaned");
     let effects = world.effects() - before - audits;
     world.sim.heal();

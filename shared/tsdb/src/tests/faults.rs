@@ -65,11 +65,11 @@ where
     T: Send + 'static,
     F: Future<Output = Result<T, TsdbError>> + Send + 'static,
 {
-    deliver_with(world, tight(), attempt)
+    deliver_with(world, &tight(), attempt)
 }
 
 /// As [`deliver`], with some settings.
-pub(super) fn deliver_with<T, F>(world: &World, settings: Settings, attempt: impl Fn(Store) -> F) -> T
+pub(super) fn deliver_with<T, F>(world: &World, settings: &Settings, attempt: impl Fn(Store) -> F) -> T
 where
     T: Send + 'static,
     F: Future<Output = Result<T, TsdbError>> + Send + 'static,

@@ -201,11 +201,11 @@ fn run(fates: &[(u64, Fate)]) -> u64 {
     let plan = ScriptedFaults::new().of_actor("task");
     world.sim.set_faults(fates.iter().fold(plan, |plan, (effect, fate)| plan.at(*effect, *fate)));
     let before = world.effects();
-    deliver_with(&world, split(), |store: Store| async move { store.compact(i64::MAX, FOREVER).await });
+    deliver_with(&world, &split(), |store: Store| async move { store.compact(i64::MAX, FOREVER).await });
     let effects = world.effects() - before;
     let wanted = expected(&all, 600_000);
     check(&world, &wanted, &format!("{fates:?}"));
-    deliver_with(&world, split(), |store: Store| async move { store.collect(i64::MAX, FOREVER).await });
+    deliver_with(&world, &split(), |store: Store| async move { store.collect(i64::MAX, FOREVER).await });
     check(&world, &wanted, &format!("{fates:?}, collected"));
     world.sim.heal();
     // The claims of who crashed run out, and what is late lands.

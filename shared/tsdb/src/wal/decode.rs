@@ -2,18 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use model::{Labels, TimestampMs};
-use storage::{Scrape, ScrapeOutcome, ScrapeSample, SourceId};
+use model::{Exemplar, FloatHistogram, Labels, TimestampMs};
+use storage::{Coverage, Scrape, ScrapeExemplar, ScrapeHistogram, ScrapeOutcome, ScrapeSample, SourceId};
+use xxhash_rust::xxh3::xxh3_64;
 
+use super::Corrupt;
+use super::bits::BitReader;
+use super::chunk::{Members, Models, Part, Shape, States, code_part};
 use super::cursor::Cursor;
-use super::encode::{ABSENT, Coded, Earlier, FROM_EARLIER, FROM_NEIGHBOUR, MAGIC, RAW, UNCHANGED, base};
+use super::front::{BaseRef, From, Front, Head, LayoutRef};
 use super::layout::{Layout, LayoutId};
-use super::{Corrupt, SERIES_PER_LAYOUT_MAX, decimal, envelope};
+use super::pushed::composed_id;
+
+/// Most places for samples, absent ones included, of one segment.
+const PLACES_MAX: usize = 1 << 27;
 
 /// Why a segment cannot be decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WalError {
     /// A byte is changed or missing.
     #[error(transparent)]
@@ -21,6 +27,9 @@ pub enum WalError {
     /// A layout that it refers to was not given.
     #[error("layout {0} is missing")]
     MissingLayout(LayoutId),
+    /// A segment, or the part of it, that it is coded against was not given.
+    #[error("segment {0}, which it is coded against, is missing")]
+    MissingBase(crate::keys::SegmentKey),
 }
 
 /// One scrape as a segment holds it: samples in the order of the layout, columnar.
@@ -32,19 +41,38 @@ pub struct DecodedScrape {
     pub timestamp: TimestampMs,
     /// How it went.
     pub outcome: ScrapeOutcome,
-    /// The series that samples refer to.
+    /// The series that samples refer to, and what the source last said of its metric families.
     pub layout: Arc<Layout>,
     /// Names the layout.
     pub layout_id: LayoutId,
-    /// Per sample, the index of its series in the layout; strictly increasing, each within the layout.
+    /// How many samples it has, whether or not their chunks were decoded.
+    pub samples: usize,
+    /// What the absence of a series means.
+    pub coverage: Coverage,
+    /// Per float, the index of its series in the layout; strictly increasing, each within the layout.
     pub present: Vec<u32>,
-    /// Per sample, its value.
+    /// Per float, its value.
     pub values: Vec<f64>,
-    /// Samples with an instant of their own: (index into `present`, ms), strictly increasing by index.
+    /// Floats with an instant of their own: (index into `present`, ms), strictly increasing by index.
     pub explicit: Vec<(u32, TimestampMs)>,
+    /// The native histograms, strictly increasing by series; none of these has a float.
+    pub histograms: Vec<DecodedHistogram>,
+    /// Exemplars by index of their series in the layout, in its order.
+    pub exemplars: Vec<(u32, Exemplar)>,
 }
 
-/// One sample of a [`DecodedScrape`].
+/// One native histogram of a [`DecodedScrape`].
+#[derive(Clone, Debug)]
+pub struct DecodedHistogram {
+    /// Index of the series in the layout.
+    pub series: u32,
+    /// The histogram.
+    pub value: Arc<FloatHistogram>,
+    /// The instant that the exposition gave, ms, where it gave one.
+    pub timestamp: Option<TimestampMs>,
+}
+
+/// One float of a [`DecodedScrape`].
 #[derive(Clone, Copy, Debug)]
 pub struct DecodedSample<'a> {
     /// Index of the series in the layout.
@@ -58,7 +86,7 @@ pub struct DecodedSample<'a> {
 }
 
 impl DecodedScrape {
-    /// The samples in order of the layout.
+    /// The floats in order of the layout.
     pub fn samples(&self) -> impl Iterator<Item = DecodedSample<'_>> {
         let mut explicit = self.explicit.iter().peekable();
         self.present.iter().zip(&self.values).enumerate().filter_map(move |(index, (series, value))| {
@@ -69,256 +97,340 @@ impl DecodedScrape {
         })
     }
 
-    /// As it was before it was encoded, but for the order of the samples.
+    /// As it was before it was encoded, but for the order of what it holds; of metadata, all that is still held to be so.
     #[must_use]
     pub fn to_scrape(&self) -> Scrape {
+        let labels = |series: u32| self.layout.series.get(series as usize).cloned();
         let samples = self.samples().map(|sample| ScrapeSample {
             labels: sample.labels.clone(),
             value: sample.value,
             timestamp: sample.timestamp,
+        });
+        let histograms = self.histograms.iter().filter_map(|histogram| {
+            Some(ScrapeHistogram {
+                labels: labels(histogram.series)?,
+                value: Arc::clone(&histogram.value),
+                timestamp: histogram.timestamp,
+            })
+        });
+        let exemplars = self.exemplars.iter().filter_map(|(series, exemplar)| {
+            Some(ScrapeExemplar { series: labels(*series)?, exemplar: exemplar.clone() })
         });
         Scrape {
             source: self.source,
             timestamp: self.timestamp,
             outcome: self.outcome.clone(),
             samples: samples.collect(),
-            ..Scrape::default()
+            histograms: histograms.collect(),
+            exemplars: exemplars.collect(),
+            metadata: Arc::clone(&self.layout.metadata),
+            coverage: self.coverage,
         }
     }
 }
 
-/// The layouts that a segment refers to.
-///
-/// # Errors
-/// [`Corrupt`] where a byte of the payload is changed or missing.
-pub fn layout_ids(payload: &[u8]) -> Result<Vec<LayoutId>, Corrupt> {
-    read_layout_ids(payload).map(|(ids, _)| ids)
-}
-
-/// The scrapes of a segment in the order in which they were given to [`super::encode()`].
-///
-/// # Errors
-/// [`WalError::Corrupt`] where a byte of the payload is changed or missing, [`WalError::MissingLayout`] where
-/// `layouts` does not know one that it refers to.
-pub fn decode(
-    payload: &[u8],
-    layouts: &dyn Fn(LayoutId) -> Option<Arc<Layout>>,
-) -> Result<Vec<DecodedScrape>, WalError> {
-    let (ids, cursor) = read_layout_ids(payload)?;
-    let body = envelope::body(cursor)?;
-    let mut found = Vec::with_capacity(ids.len());
-    for id in ids {
-        found.push((id, layouts(id).ok_or(WalError::MissingLayout(id))?));
-    }
-    let mut cursor = Cursor::new(&body);
-    let scrapes = cursor.count(usize::MAX)?;
-    let mut streams = [&body[..0]; 5];
-    let mut lens = [0usize; 5];
-    for len in &mut lens {
-        *len = cursor.count(usize::MAX)?;
-    }
-    for (stream, len) in streams.iter_mut().zip(lens) {
-        *stream = cursor.take(len)?;
-    }
-    cursor.end()?;
-    let mut decoder = Decoder::new(found, streams)?;
-    let mut decoded = Vec::new();
-    for _ in 0..scrapes {
-        decoded.push(decoder.scrape()?);
-    }
-    decoder.end()?;
-    Ok(decoded)
-}
-
-fn read_layout_ids(payload: &[u8]) -> Result<(Vec<LayoutId>, Cursor<'_>), Corrupt> {
-    let mut cursor = envelope::open(MAGIC, payload)?;
-    let count = cursor.count(cursor.remaining() / 16)?;
-    let mut ids = Vec::with_capacity(count);
-    for _ in 0..count {
-        ids.push(LayoutId(u128::from_le_bytes(cursor.array()?)));
-    }
-    Ok((ids, cursor))
-}
-
-/// The columns of a segment, read in step.
+/// A decoded segment as those that are coded against it need it.
 #[derive(Debug)]
-struct Decoder<'a> {
-    layouts: Vec<(LayoutId, Arc<Layout>)>,
-    heads: Cursor<'a>,
-    codes: Cursor<'a>,
-    mantissas: Cursor<'a>,
-    raws: Raws<'a>,
-    times: Cursor<'a>,
-    earlier: BTreeMap<SourceId, Earlier>,
-    last_timestamp: TimestampMs,
+pub struct Tips {
+    reference: BaseRef,
+    boundaries: Vec<String>,
+    models: BTreeMap<usize, Models>,
+    scrapes: Vec<Tip>,
 }
 
-struct Head {
+#[derive(Debug)]
+struct Tip {
     source: SourceId,
-    layout: usize,
-    timestamp: TimestampMs,
-    outcome: ScrapeOutcome,
-    series: usize,
-    mode: u8,
-    times: usize,
+    layout_id: LayoutId,
+    layout: Arc<Layout>,
+    members: Arc<Members>,
+    /// Per chunk; of the last complete scrape of each source.
+    states: BTreeMap<usize, States>,
 }
 
-impl<'a> Decoder<'a> {
-    fn new(layouts: Vec<(LayoutId, Arc<Layout>)>, streams: [&'a [u8]; 5]) -> Result<Self, Corrupt> {
-        let [heads, codes, mantissas, raws, times] = streams;
-        Ok(Self {
-            layouts,
-            heads: Cursor::new(heads),
-            codes: Cursor::new(codes),
-            mantissas: Cursor::new(mantissas),
-            raws: Raws::new(raws)?,
-            times: Cursor::new(times),
-            earlier: BTreeMap::new(),
-            last_timestamp: 0,
-        })
+impl Tips {
+    /// The segment that this is of.
+    #[must_use]
+    pub fn reference(&self) -> &BaseRef {
+        &self.reference
     }
 
-    fn scrape(&mut self) -> Result<DecodedScrape, Corrupt> {
-        let head = self.head()?;
-        let (layout_id, layout) =
-            self.layouts.get(head.layout).cloned().ok_or(Corrupt::new("a layout is out of bounds"))?;
-        if layout.series.len() != head.series {
-            return Err(Corrupt::new("a layout has another number of series"));
+    /// About how much memory it takes, without the layouts.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        const MODELS_BYTES: usize = 40 << 10;
+        let states = self.scrapes.iter().flat_map(|tip| tip.states.values()).map(States::size_bytes);
+        self.models.len() * MODELS_BYTES + self.scrapes.len() * 128 + states.sum::<usize>()
+    }
+}
+
+/// What a segment holds.
+#[derive(Debug)]
+pub struct Decoded {
+    /// The scrapes in the order in which they were given to [`super::encode()`], with the samples of the decoded chunks.
+    pub scrapes: Vec<DecodedScrape>,
+    /// For what is coded against it.
+    pub tips: Tips,
+}
+
+/// Decodes some chunks of a segment: `chunks` are their numbers, ascending, and their bytes. `bases` are those of the
+/// index, in its order, decoded in the same chunks.
+///
+/// # Errors
+/// [`WalError::Corrupt`] where a byte is changed or missing, or a base is not the one that is meant;
+/// [`WalError::MissingLayout`] and [`WalError::MissingBase`] where one is not given.
+pub fn decode(
+    key: &crate::keys::SegmentKey,
+    front: &Front,
+    chunks: &[(usize, &[u8])],
+    bases: &[Arc<Tips>],
+    layouts: &dyn Fn(LayoutId) -> Option<Arc<Layout>>,
+) -> Result<Decoded, WalError> {
+    for (at, wanted) in front.index.bases.iter().enumerate() {
+        let given = bases.get(at).ok_or_else(|| WalError::MissingBase(wanted.key.clone()))?;
+        if given.reference != *wanted {
+            return Err(Corrupt::new("a base is not the one that was meant").into());
         }
-        let known = self.earlier.remove(&head.source).filter(|earlier| earlier.layout == head.layout);
-        if (head.mode == FROM_EARLIER) != known.is_some() {
-            return Err(Corrupt::new("a scrape refers to an earlier one that is not there"));
-        }
-        let codes = self.codes.take(head.series)?;
-        let mut earlier = known.unwrap_or_else(|| Earlier {
-            layout: head.layout,
-            values: std::iter::repeat_n(None, head.series).collect(),
-        });
-        let (mut present, mut values) = (Vec::with_capacity(head.series), Vec::with_capacity(head.series));
-        let mut neighbour = 0i64;
-        for (index, (code, slot)) in codes.iter().zip(&mut earlier.values).enumerate() {
-            if *code == ABSENT {
-                continue;
+    }
+    let layouts = resolve_layouts(&front.heads.layouts, layouts)?;
+    let boundaries = front.index.boundaries();
+    let mut decoder = Decoder { front, bases, layouts, boundaries, tips: Vec::new(), scrapes: Vec::new() };
+    for head in &front.heads.scrapes {
+        decoder.begin(head)?;
+    }
+    let mut models = BTreeMap::new();
+    let mut parts: Vec<Vec<(usize, Part)>> = front.heads.scrapes.iter().map(|_| Vec::new()).collect();
+    for (chunk, bytes) in chunks {
+        models.insert(*chunk, decoder.chunk(*chunk, bytes, &mut parts)?);
+    }
+    let complete = chunks.len() == front.index.chunks.len();
+    for (at, parts) in parts.into_iter().enumerate() {
+        decoder.assemble(at, parts, complete)?;
+    }
+    let reference = BaseRef { key: key.clone(), checksum: front.checksum };
+    let tips = Tips { reference, boundaries: decoder.boundaries, models, scrapes: decoder.tips };
+    Ok(Decoded { scrapes: decoder.scrapes, tips })
+}
+
+/// A payload's chunks, all of them.
+///
+/// # Errors
+/// [`Corrupt`] where it is shorter or longer than its index says.
+pub fn all_chunks<'a>(front: &Front, payload: &'a [u8]) -> Result<Vec<(usize, &'a [u8])>, Corrupt> {
+    let mut rest = payload.get(front.len..).unwrap_or_default();
+    let mut chunks = Vec::with_capacity(front.index.chunks.len());
+    for (at, chunk) in front.index.chunks.iter().enumerate() {
+        let len = usize::try_from(chunk.len).unwrap_or(usize::MAX);
+        let (bytes, more) = rest.split_at_checked(len).ok_or(Corrupt::new("it ends too early"))?;
+        chunks.push((at, bytes));
+        rest = more;
+    }
+    if rest.is_empty() { Ok(chunks) } else { Err(Corrupt::new("it does not end where it should")) }
+}
+
+fn resolve_layouts(
+    references: &[LayoutRef],
+    layouts: &dyn Fn(LayoutId) -> Option<Arc<Layout>>,
+) -> Result<Vec<(LayoutId, Arc<Layout>)>, WalError> {
+    let resolve = |reference: &LayoutRef| {
+        let stored = match reference.stored {
+            Some(id) => Some(layouts(id).ok_or(WalError::MissingLayout(id))?),
+            None => None,
+        };
+        let id = composed_id(reference.stored, reference.tail.as_deref());
+        let tail = match &reference.tail {
+            Some(tail) => {
+                let mut cursor = Cursor::new(tail);
+                let tail = Layout::decode_body(&mut cursor)?;
+                cursor.end()?;
+                Some(tail)
             }
-            let coded = self.value(head.mode, *code, *slot, &mut neighbour)?;
-            present.push(index as u32);
-            values.push(f64::from_bits(coded.bits));
-            *slot = Some(coded);
-        }
-        let explicit = self.explicit(head.times, head.timestamp, present.len())?;
-        self.earlier.insert(head.source, earlier);
-        let Head { source, timestamp, outcome, .. } = head;
-        Ok(DecodedScrape { source, timestamp, outcome, layout, layout_id, present, values, explicit })
-    }
+            None => None,
+        };
+        let layout = match (stored, tail) {
+            (Some(stored), Some(tail)) => Arc::new(stored.with_tail(&tail)),
+            (Some(stored), None) => stored,
+            (None, tail) => Arc::new(tail.unwrap_or_default()),
+        };
+        Ok((id, layout))
+    };
+    references.iter().map(resolve).collect()
+}
 
-    fn head(&mut self) -> Result<Head, Corrupt> {
-        let heads = &mut self.heads;
-        let source = SourceId(u64::from_le_bytes(heads.array()?));
-        let layout = usize::try_from(heads.varint()?).unwrap_or(usize::MAX);
-        let timestamp = self.last_timestamp.wrapping_add(heads.zigzag()?);
-        self.last_timestamp = timestamp;
-        let seconds = heads.varint()?;
-        let nanos = u32::try_from(heads.varint()?).ok().filter(|nanos| *nanos < 1_000_000_000);
-        let nanos = nanos.ok_or(Corrupt::new("a duration is out of bounds"))?;
-        let error = match usize::try_from(heads.varint()?).unwrap_or(usize::MAX) {
-            0 => None,
-            len => {
-                let text = std::str::from_utf8(heads.take(len - 1)?);
-                Some(text.map_err(|_| Corrupt::new("an error is not UTF-8"))?.to_owned())
+struct Decoder<'a> {
+    front: &'a Front,
+    bases: &'a [Arc<Tips>],
+    layouts: Vec<(LayoutId, Arc<Layout>)>,
+    boundaries: Vec<String>,
+    tips: Vec<Tip>,
+    scrapes: Vec<DecodedScrape>,
+}
+
+impl Decoder<'_> {
+    /// Finds out a scrape's source, layout and chunks' members.
+    fn begin(&mut self, head: &Head) -> Result<(), WalError> {
+        let before = match head.from {
+            From::Nothing => None,
+            From::Earlier(earlier) => self.tips.get(earlier),
+            From::Base { base, scrape } => {
+                let base = self.bases.get(base).filter(|base| base.boundaries == self.boundaries);
+                base.and_then(|base| base.scrapes.get(scrape))
             }
         };
-        let series = heads.varint()?;
-        let series = usize::try_from(series).ok().filter(|series| *series <= SERIES_PER_LAYOUT_MAX);
-        let series = series.ok_or(Corrupt::new("a count is out of bounds"))?;
-        let mode = heads.byte()?;
-        if ![0, FROM_EARLIER, FROM_NEIGHBOUR].contains(&mode) {
-            return Err(Corrupt::new("a mode is not known"));
+        if before.is_none() && head.from != From::Nothing {
+            return Err(Corrupt::new("a scrape refers to an earlier one that is not there").into());
         }
-        let times = heads.varint()?;
-        let times = usize::try_from(times).ok().filter(|times| *times <= series);
-        let times = times.ok_or(Corrupt::new("a count is out of bounds"))?;
-        let outcome = ScrapeOutcome { duration: Duration::new(seconds, nanos), error };
-        Ok(Head { source, layout, timestamp, outcome, series, mode, times })
+        let source = head.source.or(before.map(|tip| tip.source));
+        let source = source.ok_or(Corrupt::new("a scrape has no source"))?;
+        let layout = match head.layout {
+            Some(at) => self.layouts.get(at).map(|(id, layout)| (*id, Arc::clone(layout))),
+            None => before.map(|tip| (tip.layout_id, Arc::clone(&tip.layout))),
+        };
+        let (layout_id, layout) = layout.ok_or(Corrupt::new("a layout is out of bounds"))?;
+        let known = before.filter(|tip| tip.layout_id == layout_id).map(|tip| &tip.members);
+        let known = known
+            .or_else(|| self.tips.iter().rfind(|tip| tip.layout_id == layout_id).map(|tip| &tip.members));
+        let members = match known {
+            Some(members) => Arc::clone(members),
+            None => Arc::new(Members::of(&layout, &self.boundaries)),
+        };
+        if head.samples > layout.series.len() {
+            return Err(Corrupt::new("a count is out of bounds").into());
+        }
+        self.scrapes.push(DecodedScrape {
+            source,
+            timestamp: head.timestamp,
+            outcome: head.outcome.clone(),
+            layout: Arc::clone(&layout),
+            layout_id,
+            samples: head.samples,
+            coverage: if head.partial { Coverage::Partial } else { Coverage::Complete },
+            present: Vec::new(),
+            values: Vec::new(),
+            explicit: Vec::new(),
+            histograms: Vec::new(),
+            exemplars: Vec::new(),
+        });
+        self.tips.push(Tip { source, layout_id, layout, members, states: BTreeMap::new() });
+        Ok(())
     }
 
-    fn value(
+    /// Decodes one chunk of all scrapes.
+    fn chunk(
         &mut self,
-        mode: u8,
-        code: u8,
-        slot: Option<Coded>,
-        neighbour: &mut i64,
-    ) -> Result<Coded, Corrupt> {
-        match code {
-            UNCHANGED => slot
-                .filter(|_| mode == FROM_EARLIER)
-                .ok_or(Corrupt::new("a value refers to an earlier one that is not there")),
-            RAW => {
-                let base = slot.filter(|_| mode == FROM_EARLIER).map_or(0, |before| before.bits);
-                Ok(Coded { code, mantissa: 0, bits: self.raws.next()? ^ base })
+        chunk: usize,
+        bytes: &[u8],
+        parts: &mut [Vec<(usize, Part)>],
+    ) -> Result<Models, WalError> {
+        let known = self.front.index.chunks.get(chunk).ok_or(Corrupt::new("there is no such chunk"))?;
+        if bytes.len() as u64 != known.len
+            || self.front.index.chunks.len() > 1 && xxh3_64(bytes) != known.checksum
+        {
+            return Err(Corrupt::new("the checksum of a chunk is wrong").into());
+        }
+        let missing = |base: &Arc<Tips>| WalError::MissingBase(base.reference.key.clone());
+        let mut models = match self.bases.first() {
+            Some(base) => base.models.get(&chunk).ok_or_else(|| missing(base))?.aged(),
+            None => Models::default(),
+        };
+        let mut coder = BitReader::new(bytes);
+        let mut running: BTreeMap<usize, States> = BTreeMap::new();
+        let mut places = 0usize;
+        for (at, (head, part)) in self.front.heads.scrapes.iter().zip(parts).enumerate() {
+            let mut states = match head.from {
+                From::Nothing => States::default(),
+                From::Earlier(earlier) => {
+                    running.remove(&earlier).ok_or(Corrupt::new("two scrapes follow the same one"))?
+                }
+                From::Base { base, scrape } => {
+                    let base = self.bases.get(base).ok_or(Corrupt::new("a base is out of bounds"))?;
+                    let states = base.scrapes.get(scrape).and_then(|tip| tip.states.get(&chunk));
+                    states.ok_or_else(|| missing(base))?.clone()
+                }
+            };
+            let series = self.tips.get(at).map_or(0, |tip| tip.members.len(chunk));
+            places = places.saturating_add(if head.sparse { head.samples } else { series });
+            if places > PLACES_MAX {
+                return Err(Corrupt::new("there are too many samples").into());
             }
-            _ => {
-                let mantissa = self.mantissas.zigzag()?.wrapping_add(base(mode, code, slot, *neighbour));
-                *neighbour = mantissa;
-                let value = decimal::join(code, mantissa).ok_or(Corrupt::new("a code is not known"))?;
-                Ok(Coded { code, mantissa, bits: value.to_bits() })
+            let shape = Shape {
+                series,
+                sparse: head.sparse,
+                timed: head.timed,
+                exemplars: head.exemplars,
+                timestamp: head.timestamp,
+            };
+            part.push((chunk, code_part(&mut coder, &mut models, &mut states, shape, &Part::default())));
+            coder.check()?;
+            running.insert(at, states);
+        }
+        coder.end()?;
+        for (at, states) in running {
+            if let Some(tip) = self.tips.get_mut(at)
+                && self.front.heads.scrapes.get(at).is_some_and(|head| !head.partial)
+            {
+                tip.states.insert(chunk, states);
             }
         }
+        Ok(models)
     }
 
-    fn explicit(
-        &mut self,
-        count: usize,
-        timestamp: TimestampMs,
-        samples: usize,
-    ) -> Result<Vec<(u32, TimestampMs)>, Corrupt> {
-        if count > samples {
-            return Err(Corrupt::new("a count is out of bounds"));
+    /// Puts a scrape's parts together.
+    fn assemble(&mut self, at: usize, parts: Vec<(usize, Part)>, complete: bool) -> Result<(), WalError> {
+        let (Some(scrape), Some(tip)) = (self.scrapes.get_mut(at), self.tips.get(at)) else { return Ok(()) };
+        let samples: usize = parts.iter().map(|(_, part)| part.ranks.len()).sum();
+        if samples > scrape.samples || complete && samples != scrape.samples {
+            return Err(Corrupt::new("a scrape has another number of samples").into());
         }
-        let mut explicit = Vec::with_capacity(count);
-        let (mut next, mut last) = (0usize, timestamp);
-        for _ in 0..count {
-            let rank = usize::try_from(self.times.varint()?).ok().and_then(|gap| next.checked_add(gap));
-            let rank =
-                rank.filter(|rank| *rank < samples).ok_or(Corrupt::new("a sample is out of bounds"))?;
-            last = last.wrapping_add(self.times.zigzag()?);
-            explicit.push((rank as u32, last));
-            next = rank + 1;
+        let single = self.boundaries.is_empty();
+        for (chunk, part) in parts {
+            let members = tip.members.chunks.get(chunk).map_or(&[][..], Vec::as_slice);
+            // Ranks are below the number of members.
+            let series = |rank: u32| members.get(rank as usize).copied().unwrap_or(rank);
+            scrape
+                .exemplars
+                .extend(part.exemplars.into_iter().map(|(rank, exemplar)| (series(rank), exemplar)));
+            if single && part.histograms.is_empty() {
+                (scrape.present, scrape.values, scrape.explicit) = (part.ranks, part.values, part.times);
+                continue;
+            }
+            let mut histograms = part.histograms.into_iter().peekable();
+            let mut times = part.times.into_iter().peekable();
+            for (index, (rank, value)) in (0u32..).zip(part.ranks.into_iter().zip(part.values)) {
+                let timestamp = times.next_if(|(at, _)| *at == index).map(|(_, timestamp)| timestamp);
+                if let Some((_, value)) = histograms.next_if(|(at, _)| *at == index) {
+                    scrape.histograms.push(DecodedHistogram { series: series(rank), value, timestamp });
+                    continue;
+                }
+                scrape.explicit.extend(timestamp.map(|timestamp| (scrape.present.len() as u32, timestamp)));
+                scrape.present.push(series(rank));
+                scrape.values.push(value);
+            }
         }
-        Ok(explicit)
-    }
-
-    fn end(&self) -> Result<(), Corrupt> {
-        [self.heads, self.codes, self.mantissas, self.times].iter().try_for_each(Cursor::end)?;
-        if self.raws.next == self.raws.count {
-            Ok(())
-        } else {
-            Err(Corrupt::new("it does not end where it should"))
+        if !single {
+            sort(scrape);
         }
+        Ok(())
     }
 }
 
-/// 64-bit values, stored as all their lowest bytes, then all their second bytes, and so on.
-#[derive(Debug)]
-struct Raws<'a> {
-    bytes: &'a [u8],
-    count: usize,
-    next: usize,
-}
-
-impl<'a> Raws<'a> {
-    fn new(bytes: &'a [u8]) -> Result<Self, Corrupt> {
-        if !bytes.len().is_multiple_of(8) {
-            return Err(Corrupt::new("raw values are not whole"));
-        }
-        Ok(Self { bytes, count: bytes.len() / 8, next: 0 })
+/// Brings the parts of several chunks into the order of the layout: where it is not sorted by name, they are not.
+fn sort(scrape: &mut DecodedScrape) {
+    scrape.histograms.sort_by_key(|histogram| histogram.series);
+    scrape.exemplars.sort_by_key(|(series, _)| *series);
+    if scrape.present.is_sorted() {
+        return;
     }
-
-    fn next(&mut self) -> Result<u64, Corrupt> {
-        if self.next >= self.count {
-            return Err(Corrupt::new("it ends too early"));
-        }
-        let planes = self.bytes.iter().skip(self.next).step_by(self.count);
-        self.next += 1;
-        Ok(planes.zip((0..64).step_by(8)).fold(0, |bits, (byte, shift)| bits | (u64::from(*byte) << shift)))
+    let explicit: BTreeMap<u32, TimestampMs> = scrape.explicit.drain(..).collect();
+    let columns = std::mem::take(&mut scrape.present).into_iter().zip(std::mem::take(&mut scrape.values));
+    let mut rows: Vec<(u32, f64, Option<TimestampMs>)> = (0u32..)
+        .zip(columns)
+        .map(|(index, (series, value))| (series, value, explicit.get(&index).copied()))
+        .collect();
+    rows.sort_by_key(|(series, _, _)| *series);
+    for (index, (series, value, timestamp)) in (0u32..).zip(rows) {
+        scrape.explicit.extend(timestamp.map(|timestamp| (index, timestamp)));
+        scrape.present.push(series);
+        scrape.values.push(value);
     }
 }

@@ -1,10 +1,12 @@
 //! Layouts: which series the codes of a segment stand for.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use model::{Labels, LabelsBuilder};
+use model::{Labels, LabelsBuilder, Metadata, MetricType};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::cursor::{Cursor, put_varint};
@@ -45,17 +47,25 @@ impl FromStr for LayoutId {
     }
 }
 
-/// The series of one source, in the order of the codes: sorted when the source was first seen, later ones appended.
+/// The series of one source, in the order of the codes: sorted when the source was first seen, later ones appended; and
+/// what the source says of its metric families.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Layout {
     /// Each label set once.
     pub series: Vec<Labels>,
+    /// Sorted by family, each once.
+    pub metadata: Arc<[Metadata]>,
 }
 
 impl Layout {
     /// The stored form: deterministic, compressed, checksummed.
     #[must_use]
     pub fn encode(&self) -> Bytes {
+        envelope::seal(MAGIC, &[], &self.body())
+    }
+
+    /// The form in which it is compressed or embedded in a segment.
+    pub(super) fn body(&self) -> Vec<u8> {
         let mut body = Vec::with_capacity(self.series.len() * 32);
         put_varint(&mut body, self.series.len() as u64);
         let (mut last, mut text) = (Vec::new(), Vec::new());
@@ -63,8 +73,7 @@ impl Layout {
             text.clear();
             for (name, value) in labels {
                 for part in [name, value] {
-                    put_varint(&mut text, part.len() as u64);
-                    text.extend_from_slice(part.as_bytes());
+                    put_text(&mut text, part);
                 }
             }
             let shared = text.iter().zip(&last).take_while(|(a, b)| a == b).count();
@@ -73,7 +82,14 @@ impl Layout {
             body.extend_from_slice(&text[shared..]);
             std::mem::swap(&mut last, &mut text);
         }
-        envelope::seal(MAGIC, &[], &body)
+        put_varint(&mut body, self.metadata.len() as u64);
+        for family in self.metadata.iter() {
+            body.push(MetricType::ALL.iter().position(|kind| *kind == family.kind).unwrap_or(0) as u8);
+            for part in [&family.metric_family, &family.help, &family.unit] {
+                put_text(&mut body, part);
+            }
+        }
+        body
     }
 
     /// Reads the stored form.
@@ -83,6 +99,13 @@ impl Layout {
     pub fn decode(encoded: &[u8]) -> Result<Self, Corrupt> {
         let body = envelope::body(envelope::open(MAGIC, encoded)?)?;
         let mut cursor = Cursor::new(&body);
+        let layout = Self::decode_body(&mut cursor)?;
+        cursor.end()?;
+        Ok(layout)
+    }
+
+    /// Reads what [`Layout::body`] gives.
+    pub(super) fn decode_body(cursor: &mut Cursor<'_>) -> Result<Self, Corrupt> {
         let count = cursor.count(SERIES_PER_LAYOUT_MAX)?;
         let mut series = Vec::with_capacity(count);
         let mut text = Vec::new();
@@ -102,8 +125,18 @@ impl Layout {
             }
             series.push(parse_labels(&text)?);
         }
-        cursor.end()?;
-        Ok(Self { series })
+        let count = cursor.count(SERIES_PER_LAYOUT_MAX)?;
+        let mut metadata = Vec::with_capacity(count);
+        for _ in 0..count {
+            let kind = MetricType::ALL.get(usize::from(cursor.byte()?)).copied();
+            metadata.push(Metadata {
+                kind: kind.ok_or(Corrupt::new("a metric type is not known"))?,
+                metric_family: parse_text(cursor)?.to_owned(),
+                help: parse_text(cursor)?.to_owned(),
+                unit: parse_text(cursor)?.to_owned(),
+            });
+        }
+        Ok(Self { series, metadata: metadata.into() })
     }
 
     /// The name of this layout; encodes it, so keep the answer.
@@ -111,6 +144,35 @@ impl Layout {
     pub fn id(&self) -> LayoutId {
         LayoutId::of(&self.encode())
     }
+
+    /// This layout, and behind its series those of `tail`.
+    pub(super) fn with_tail(&self, tail: &Self) -> Self {
+        Self {
+            series: self.series.iter().chain(&tail.series).cloned().collect(),
+            metadata: merged_metadata(&self.metadata, &tail.metadata)
+                .unwrap_or_else(|| Arc::clone(&self.metadata)),
+        }
+    }
+}
+
+/// `known` with what `now` says otherwise or in addition; `None` where that is nothing.
+pub(super) fn merged_metadata(known: &Arc<[Metadata]>, now: &[Metadata]) -> Option<Arc<[Metadata]>> {
+    let find = |family: &str| known.binary_search_by(|known| known.metric_family.as_str().cmp(family)).ok();
+    let is_known = |now: &Metadata| {
+        find(&now.metric_family).and_then(|at| known.get(at)).is_some_and(|known| known == now)
+    };
+    if now.iter().all(is_known) {
+        return None;
+    }
+    let mut merged: BTreeMap<&str, &Metadata> =
+        known.iter().map(|family| (family.metric_family.as_str(), family)).collect();
+    merged.extend(now.iter().map(|family| (family.metric_family.as_str(), family)));
+    Some(merged.into_values().cloned().collect())
+}
+
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    put_varint(out, text.len() as u64);
+    out.extend_from_slice(text.as_bytes());
 }
 
 fn parse_labels(text: &[u8]) -> Result<Labels, Corrupt> {

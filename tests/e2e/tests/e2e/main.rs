@@ -9,4 +9,5 @@ mod crash;
 mod errors;
 mod lifecycle;
 mod node_exporters;
+mod remote_write;
 mod self_scrape;

@@ -28,7 +28,7 @@ fn read_damaged(
     let (memory, meta) = store(block);
     let key = object_key("b", &block.files[file].0);
     memory.objects.lock().unwrap().insert(key, Bytes::from(bytes));
-    let reader = block_on(BlockReader::open_with(memory, &meta, tail))?;
+    let reader = block_on(BlockReader::open_with(memory, &meta, tail, Arc::default()))?;
     let scanned = scan_all(&reader)?;
     let mut selected = block_on(reader.select(&[], i64::MIN, i64::MAX))?;
     selected.sort_by(|a, b| compare(&a.labels, &b.labels));

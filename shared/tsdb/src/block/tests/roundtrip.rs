@@ -134,7 +134,7 @@ proptest! {
         prop_assert_eq!(stats.set_hash, set_hash(&all));
 
         let (memory, meta) = store(&block);
-        let reader = block_on(BlockReader::open_with(memory, &meta, tail)).unwrap();
+        let reader = block_on(BlockReader::open_with(memory, &meta, tail, Arc::default())).unwrap();
         let scanned = scan_all(&reader).unwrap();
         prop_assert!(scanned.is_sorted_by(|a, b| compare(&a.labels, &b.labels).is_lt()));
         prop_assert_eq!(set_hash(&scanned), stats.set_hash);

@@ -1,0 +1,97 @@
+//! What has been promised: acknowledged tasks and pushes, and what went wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use model::Labels;
+
+use crate::fleet::TaskName;
+
+/// Something that must never happen.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Violation {
+    /// Which invariant.
+    pub invariant: &'static str,
+    /// Where and how.
+    pub detail: String,
+}
+
+impl Violation {
+    /// The violation of an invariant.
+    pub fn new(invariant: &'static str, detail: impl Into<String>) -> Self {
+        Self { invariant, detail: detail.into() }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.invariant, self.detail)
+    }
+}
+
+/// A scrape task whose message was deleted after its scrapes were made durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AckedTask {
+    /// Which one.
+    pub task: TaskName,
+    /// Its targets, and when each was due, ms.
+    pub targets: Vec<(u32, i64)>,
+    /// When it was acknowledged, ms.
+    pub acked_at: i64,
+}
+
+/// Pushed samples that were acknowledged.
+pub type Pushed = BTreeMap<(Labels, i64), u64>;
+
+/// All promises of a world.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    /// Acknowledged as written.
+    pub acked: BTreeMap<TaskName, AckedTask>,
+    /// Names of acknowledged tasks that an audit has yet to look at; with the number of the promise.
+    pub promises: u64,
+    /// Scrapes acknowledged as written.
+    pub scrapes: u64,
+    /// Tasks acknowledged as missed.
+    pub missed: u64,
+    /// Pushed samples acknowledged.
+    pub pushed: Pushed,
+    /// Pushed samples that may have been stored, acknowledged or not.
+    pub offered: Pushed,
+    /// Samples that were offered more than once, and so may be stored more than once.
+    pub offered_again: u64,
+    /// Ticks, ms, of segments that slow scrapes wrote under another name than their task's.
+    pub slow_ticks: BTreeSet<i64>,
+    /// When which targets were not to be scraped: (target, from, until), ms.
+    pub absent: Vec<(u32, i64, i64)>,
+    /// What was found.
+    pub violations: Vec<Violation>,
+}
+
+impl Ledger {
+    /// Records that a task was acknowledged as written.
+    pub fn acknowledge(&mut self, acked: AckedTask) {
+        self.promises += 1;
+        self.scrapes += acked.targets.len() as u64;
+        self.acked.entry(acked.task).or_insert(acked);
+    }
+
+    /// Records a violation; more than a few are noise.
+    pub fn violate(&mut self, violation: Violation) {
+        const KEPT: usize = 20;
+        if self.violations.len() < KEPT {
+            self.violations.push(violation);
+        }
+    }
+
+    /// Whether a scrape near `at`, ms, may have been written under another name than its task's.
+    #[must_use]
+    pub fn slow_near(&self, from: i64, until: i64) -> bool {
+        self.slow_ticks.range(from..=until).next().is_some()
+    }
+
+    /// Forgets promises whose time is before `before`, ms: they have been audited for good.
+    pub fn forget(&mut self, before: i64) {
+        self.acked = self.acked.split_off(&(before, 0));
+    }
+}

@@ -1,0 +1,454 @@
+//! The reference: what a reader may and must see, told from what the targets served and what was acknowledged.
+//!
+//! ```text
+//! view (series of a reader) ─► shape (S2) ─► stability against everything seen before (S5)
+//!    ─► per target and instant: the attempt's number ─► its whole body, nothing else (S3, S4), once a task (S1, S2)
+//!    ─► stale markers from consecutive scrapes (S13) ─► acknowledged tasks and pushes are there (S1)
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use model::Labels;
+use model::value::STALE_NAN_BITS;
+use storage::Series;
+
+use crate::fleet::{Fleet, POOL, TaskName, series};
+use crate::ledger::{AckedTask, Ledger, Violation};
+use crate::rules::check_rules;
+
+/// What a reader saw: value bits by series and instant, ms, in order of time.
+pub type Rows = BTreeMap<Labels, Vec<(i64, u64)>>;
+
+/// One reader's view of a range.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// What it saw.
+    pub rows: Rows,
+    /// First instant that was asked for, ms.
+    pub from: i64,
+    /// Last instant, ms.
+    pub until: i64,
+    /// Stale markers up to this instant, ms, are settled.
+    pub settled: i64,
+    /// What is older, ms, may have been dropped.
+    pub kept_from: i64,
+}
+
+/// What was promised when a reader began.
+#[derive(Clone, Debug, Default)]
+pub struct Promised {
+    /// Acknowledged tasks.
+    pub tasks: Vec<AckedTask>,
+    /// Acknowledged pushed samples.
+    pub pushed: Vec<(Labels, i64, u64)>,
+}
+
+/// How much an audit looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Audited {
+    /// Samples compared.
+    pub samples: u64,
+    /// Scrapes checked sample by sample.
+    pub scrapes: u64,
+    /// Stale markers checked.
+    pub markers: u64,
+    /// Pairs of scrapes whose markers were not checked, because their order is not known from outside.
+    pub unordered: u64,
+    /// Tasks found twice, one of them under the name of a slow scrape.
+    pub slow_twice: u64,
+}
+
+impl Audited {
+    /// Adds another audit's.
+    pub fn add(&mut self, other: Self) {
+        self.samples += other.samples;
+        self.scrapes += other.scrapes;
+        self.markers += other.markers;
+        self.unordered += other.unordered;
+        self.slow_twice += other.slow_twice;
+    }
+}
+
+/// Everything that readers have seen, and the rules of what they may see.
+#[derive(Debug)]
+pub struct Oracle {
+    fleet: Arc<Fleet>,
+    seen: BTreeMap<Labels, BTreeMap<i64, u64>>,
+    staleness_gap_ms: i64,
+}
+
+/// The series that a scrape reports about itself.
+const REPORT: [&str; 5] = [
+    "scrape_duration_seconds",
+    "scrape_samples_post_metric_relabeling",
+    "scrape_samples_scraped",
+    "scrape_series_added",
+    "up",
+];
+
+/// A target answers within so long of its scrape's timestamp, ms: its timeout, and clocks that differ.
+const ANSWER_MS: std::ops::RangeInclusive<i64> = -5_000..=20_000;
+/// Of scrapes closer than this, ms, the order of their ticks is not known.
+const CLOSE_MS: i64 = 25_000;
+/// Scrapes about as far apart as the staleness gap, to this many ms, may or may not have markers between them.
+const GAP_SLACK_MS: i64 = 60_000;
+
+/// All that is visible of a target at an instant.
+#[derive(Default)]
+struct Record<'a> {
+    real: Vec<(&'a Labels, u64)>,
+    markers: Vec<&'a Labels>,
+}
+
+/// What the check of a target's scrapes finds.
+#[derive(Default)]
+struct Found {
+    /// (task, target) by attempt.
+    attempts: BTreeMap<(TaskName, u32), Vec<u64>>,
+    /// Instants of failed scrapes by target.
+    failures: BTreeMap<u32, BTreeSet<i64>>,
+    audited: Audited,
+}
+
+impl Oracle {
+    /// The oracle of a fleet.
+    #[must_use]
+    pub fn new(fleet: Arc<Fleet>, staleness_gap_ms: i64) -> Self {
+        Self { fleet, seen: BTreeMap::new(), staleness_gap_ms }
+    }
+
+    /// How many samples have been seen.
+    #[must_use]
+    pub fn seen(&self) -> u64 {
+        self.seen.values().map(|samples| samples.len() as u64).sum()
+    }
+
+    /// Forgets what is older than `before`, ms: it has been dropped, or is not looked at again.
+    pub fn forget(&mut self, before: i64) {
+        self.seen.retain(|_, samples| {
+            *samples = samples.split_off(&before);
+            !samples.is_empty()
+        });
+    }
+
+    /// Checks a view against everything that is known.
+    ///
+    /// # Errors
+    /// The first violation.
+    pub fn check(
+        &mut self,
+        view: &View,
+        promised: &Promised,
+        ledger: &Ledger,
+    ) -> Result<Audited, Violation> {
+        check_shape(&view.rows)?;
+        self.check_stability(view)?;
+        let mut records: BTreeMap<u32, BTreeMap<i64, Record<'_>>> = BTreeMap::new();
+        let mut backdated: Vec<(&Labels, i64, u64)> = Vec::new();
+        let mut rules: Vec<(&Labels, &Vec<(i64, u64)>)> = Vec::new();
+        for (labels, samples) in &view.rows {
+            let target = labels.get("instance").and_then(Fleet::target_of);
+            match (labels.metric_name(), target) {
+                ("pushed", None) => check_pushed(labels, samples, ledger)?,
+                ("backdated", Some(_)) => {
+                    backdated.extend(samples.iter().map(|(at, bits)| (labels, *at, *bits)));
+                }
+                (_, Some(target)) if labels.get("job") == Some(POOL) => {
+                    for (at, bits) in samples {
+                        let record = records.entry(target).or_default().entry(*at).or_default();
+                        match *bits {
+                            STALE_NAN_BITS => record.markers.push(labels),
+                            bits => record.real.push((labels, bits)),
+                        }
+                    }
+                }
+                _ => rules.push((labels, samples)),
+            }
+        }
+        check_rules(&rules)?;
+        let mut found = Found::default();
+        found.audited.samples = view.rows.values().map(|samples| samples.len() as u64).sum();
+        for (target, records) in &records {
+            self.check_target(*target, records, view, ledger, &mut found)?;
+        }
+        self.check_backdated(&backdated, view, &found)?;
+        check_once(&mut found, ledger)?;
+        check_promised(view, promised, &found)?;
+        self.remember(view);
+        Ok(found.audited)
+    }
+
+    fn check_stability(&self, view: &View) -> Result<(), Violation> {
+        let from = view.from.max(view.kept_from);
+        for (labels, seen) in &self.seen {
+            let mut seen = seen.range(from..=view.until).peekable();
+            if seen.peek().is_none() {
+                continue;
+            }
+            let Some(now) = view.rows.get(labels) else {
+                return Err(Violation::new("S5", format!("all samples of {labels} have gone")));
+            };
+            let mut at = 0;
+            for (timestamp, bits) in seen {
+                while now.get(at).is_some_and(|(other, _)| other < timestamp) {
+                    at += 1;
+                }
+                match now.get(at) {
+                    Some((other, value)) if other == timestamp && value == bits => {}
+                    Some((other, value)) if other == timestamp => {
+                        let detail = format!("{labels} at {timestamp} was {bits:x} and is {value:x}");
+                        return Err(Violation::new("S5", detail));
+                    }
+                    _ => {
+                        let detail = format!("{labels} at {timestamp}, {bits:x}, has gone");
+                        return Err(Violation::new("S5", detail));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn check_target(
+        &self,
+        target: u32,
+        records: &BTreeMap<i64, Record<'_>>,
+        view: &View,
+        ledger: &Ledger,
+        found: &mut Found,
+    ) -> Result<(), Violation> {
+        let mut before: Option<(i64, BTreeSet<&Labels>)> = None;
+        let mut iter = records.iter().peekable();
+        while let Some((at, record)) = iter.next() {
+            if !record.real.is_empty() {
+                self.check_scrape(target, *at, record, found)?;
+                found.audited.scrapes += 1;
+            }
+            let close = |other: i64| (other - at).abs() < CLOSE_MS;
+            let next_is_close = iter.peek().is_some_and(|(next, _)| close(**next));
+            let previous_at = before.as_ref().map(|(at, _)| *at);
+            let unordered = next_is_close
+                || previous_at.is_some_and(close)
+                || ledger.slow_near(previous_at.unwrap_or(*at) - CLOSE_MS, at + 3 * CLOSE_MS);
+            match &before {
+                _ if *at > view.settled => {}
+                Some(_) if unordered => found.audited.unordered += 1,
+                Some((previous_at, previous)) => {
+                    self.check_markers(target, *at, record, *previous_at, previous, ledger)?;
+                    found.audited.markers += record.markers.len() as u64;
+                }
+                None => {}
+            }
+            before = Some((*at, record.real.iter().map(|(labels, _)| *labels).collect()));
+        }
+        Ok(())
+    }
+
+    /// S3, S4: everything of one attempt's body and its report, and nothing else.
+    fn check_scrape(
+        &self,
+        target: u32,
+        at: i64,
+        record: &Record<'_>,
+        found: &mut Found,
+    ) -> Result<(), Violation> {
+        let value =
+            |name: &str| record.real.iter().find(|(labels, _)| labels.metric_name() == name).map(|(_, bits)| *bits);
+        let here = || format!("target {target} at {at}");
+        let Some(up) = value("up") else {
+            return Err(Violation::new("S4", format!("{}: samples without `up`", here())));
+        };
+        let mut expected: BTreeMap<Labels, Option<u64>> =
+            REPORT.iter().map(|name| (series(name, target, None), None)).collect();
+        if f64::from_bits(up) == 1.0 {
+            let attempt = value("attempt").map(f64::from_bits);
+            let attempt = attempt.filter(|attempt| *attempt >= 1.0 && attempt.fract() == 0.0);
+            let Some(attempt) = attempt.map(|attempt| attempt as u64) else {
+                return Err(Violation::new("S4", format!("{}: a scrape without its number", here())));
+            };
+            let Some(served) = self.fleet.served(attempt).filter(|served| {
+                served.target == target && ANSWER_MS.contains(&(served.at_ms - at))
+            }) else {
+                let detail = format!("{}: attempt {attempt} was never served then", here());
+                return Err(Violation::new("S3", detail));
+            };
+            found.attempts.entry((served.task, target)).or_default().push(attempt);
+            for exposed in self.fleet.body(attempt).unwrap_or_default() {
+                if exposed.timestamp.is_none() {
+                    expected.insert(exposed.labels, Some(exposed.value.to_bits()));
+                }
+            }
+        } else {
+            found.failures.entry(target).or_default().insert(at);
+        }
+        for (labels, bits) in &record.real {
+            match expected.remove(*labels) {
+                Some(None) => {}
+                Some(Some(value)) if value == *bits => {}
+                Some(Some(value)) => {
+                    let detail = format!("{}: {labels} is {bits:x}, served was {value:x}", here());
+                    return Err(Violation::new("S3", detail));
+                }
+                None => {
+                    return Err(Violation::new("S3", format!("{}: {labels} was never served", here())));
+                }
+            }
+        }
+        if let Some(missing) = expected.keys().next() {
+            return Err(Violation::new("S4", format!("{}: {missing} is missing", here())));
+        }
+        Ok(())
+    }
+
+    /// S13: exactly the series that the scrape before had and this one has not.
+    fn check_markers(
+        &self,
+        target: u32,
+        at: i64,
+        record: &Record<'_>,
+        previous_at: i64,
+        previous: &BTreeSet<&Labels>,
+        ledger: &Ledger,
+    ) -> Result<(), Violation> {
+        let apart = at - previous_at;
+        if (apart - self.staleness_gap_ms).abs() < GAP_SLACK_MS {
+            return Ok(());
+        }
+        let real: BTreeSet<&Labels> = record.real.iter().map(|(labels, _)| *labels).collect();
+        let ended = previous.difference(&real).copied();
+        let expected: BTreeSet<&Labels> =
+            if apart < self.staleness_gap_ms { ended.collect() } else { BTreeSet::new() };
+        let markers: BTreeSet<&Labels> = record.markers.iter().copied().collect();
+        if let Some(wrong) = expected.symmetric_difference(&markers).next() {
+            let how = if markers.contains(wrong) { "ends without reason" } else { "does not end" };
+            let detail = format!("{wrong} {how} at {at}; the scrape before was at {previous_at}");
+            return Err(Violation::new("S13", detail));
+        }
+        let is_end = record.real.is_empty();
+        let absent = |(other, from, until): &(u32, i64, i64)| {
+            *other == target && *from <= at + self.staleness_gap_ms && *until >= previous_at
+        };
+        if is_end && !ledger.absent.iter().any(absent) {
+            return Err(Violation::new("S13", format!("target {target} ends at {at} and was never gone")));
+        }
+        Ok(())
+    }
+
+    fn check_backdated(
+        &self,
+        samples: &[(&Labels, i64, u64)],
+        view: &View,
+        found: &Found,
+    ) -> Result<(), Violation> {
+        let mut seen: BTreeSet<u64> = BTreeSet::new();
+        for (labels, at, bits) in samples {
+            let attempt = f64::from_bits(*bits) as u64;
+            let body = self.fleet.body(attempt).unwrap_or_default();
+            let served = body.iter().any(|exposed| exposed.labels == **labels && exposed.timestamp == Some(*at));
+            if !served {
+                return Err(Violation::new("S3", format!("{labels} at {at} was never served")));
+            }
+            seen.insert(attempt);
+        }
+        let from = view.from.max(view.kept_from);
+        for attempt in found.attempts.values().flatten() {
+            for exposed in self.fleet.body(*attempt).unwrap_or_default() {
+                let Some(at) = exposed.timestamp.filter(|at| (from..=view.until).contains(at)) else { continue };
+                if !seen.contains(attempt) {
+                    let detail = format!("{} at {at} of attempt {attempt} is missing", exposed.labels);
+                    return Err(Violation::new("S4", detail));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn remember(&mut self, view: &View) {
+        for (labels, samples) in &view.rows {
+            let seen = self.seen.entry(labels.clone()).or_default();
+            for (at, bits) in samples {
+                if *bits != STALE_NAN_BITS || *at <= view.settled {
+                    seen.insert(*at, *bits);
+                }
+            }
+        }
+    }
+}
+
+fn check_shape(rows: &Rows) -> Result<(), Violation> {
+    for (labels, samples) in rows {
+        if samples.is_empty() || samples.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
+            return Err(Violation::new("S2", format!("{labels}: its samples are not in order of time")));
+        }
+    }
+    Ok(())
+}
+
+fn check_pushed(labels: &Labels, samples: &[(i64, u64)], ledger: &Ledger) -> Result<(), Violation> {
+    for (at, bits) in samples {
+        if ledger.offered.get(&(labels.clone(), *at)) != Some(bits) {
+            return Err(Violation::new("S3", format!("{labels} at {at} was never pushed")));
+        }
+    }
+    Ok(())
+}
+
+/// A task's scrape of a target is there once.
+fn check_once(found: &mut Found, ledger: &Ledger) -> Result<(), Violation> {
+    let mut slow_twice = 0;
+    for ((task, target), attempts) in found.attempts.iter().filter(|(_, attempts)| attempts.len() > 1) {
+        if !ledger.slow_near(task.0, task.0 + 600_000) {
+            let detail = format!("target {target} of task {task:?} is there as attempts {attempts:?}");
+            return Err(Violation::new("S2", detail));
+        }
+        slow_twice += 1;
+    }
+    found.audited.slow_twice += slow_twice;
+    Ok(())
+}
+
+/// S1: what was acknowledged before the reader began is there.
+fn check_promised(view: &View, promised: &Promised, found: &Found) -> Result<(), Violation> {
+    const SLACK_MS: i64 = 5_000;
+    let from = view.from.max(view.kept_from);
+    for acked in &promised.tasks {
+        for (target, due) in acked.targets.iter().filter(|(_, due)| *due >= from && *due <= view.until - 1) {
+            let served = found.attempts.contains_key(&(acked.task, *target));
+            let failed = found.failures.get(target).is_some_and(|failures| {
+                failures.range(due - SLACK_MS..=acked.acked_at + SLACK_MS).next().is_some()
+            });
+            if !served && !failed {
+                let detail = format!(
+                    "target {target} of task {:?}, acknowledged at {}, is not there",
+                    acked.task, acked.acked_at
+                );
+                return Err(Violation::new("S1", detail));
+            }
+        }
+    }
+    for (labels, at, bits) in &promised.pushed {
+        if !(from..=view.until).contains(at) {
+            continue;
+        }
+        let samples = view.rows.get(labels).map_or(&[][..], Vec::as_slice);
+        let there = samples.binary_search_by_key(at, |(at, _)| *at).ok().and_then(|index| samples.get(index));
+        if there != Some(&(*at, *bits)) {
+            return Err(Violation::new("S1", format!("pushed {labels} at {at} is not there")));
+        }
+    }
+    Ok(())
+}
+
+/// Some series as rows.
+#[must_use]
+pub fn rows(series: &[Series]) -> Rows {
+    let mut rows = Rows::new();
+    for series in series {
+        let samples = series.timestamps.iter().zip(series.values.iter());
+        rows.entry(series.labels.clone())
+            .or_default()
+            .extend(samples.map(|(at, value)| (*at, value.to_bits())));
+    }
+    rows
+}

@@ -1,0 +1,251 @@
+//! An adapter around the ports that sees what callers are told, and tells the ledger and the marks.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use platform::{
+    ByteRange, Cas, ListedObject, Object, Objects, Platform, PlatformError, PlatformFuture, Put, Row, RowKey,
+    RowPut, RowRange, Rows, Version,
+};
+use platform_sim::Handle;
+use tsdb::keys::{Keys, SegmentKey};
+use tsdb::Scope;
+use wire::Head;
+
+use crate::ledger::Ledger;
+use crate::lock;
+use crate::marks::Marks;
+
+/// Shards from this number on hold slow scrapes; see the scraper function.
+const SLOW_SHARDS: u64 = 1 << 30;
+
+/// What is watched, over all processes of a world.
+#[derive(Debug)]
+pub struct Watch {
+    world: Handle,
+    ledger: Arc<Mutex<Ledger>>,
+    marks: Arc<Marks>,
+    head: RowKey,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Versions of the head that a fence made.
+    fences: BTreeSet<u64>,
+    /// Keys whose creation had an unknown outcome.
+    unknown: BTreeSet<String>,
+    /// Segments whose creation had an unknown outcome and that were not there when the watermark had passed them.
+    overdue: BTreeSet<RowKey>,
+    /// Segments whose creation had an unknown outcome.
+    doubtful: BTreeSet<RowKey>,
+    commits: u64,
+}
+
+impl Watch {
+    /// Watches a world.
+    #[must_use]
+    pub fn new(world: Handle, ledger: Arc<Mutex<Ledger>>, marks: Arc<Marks>) -> Arc<Self> {
+        let head = Keys::new(Scope::default()).head();
+        Arc::new(Self { world, ledger, marks, head, state: Mutex::default() })
+    }
+
+    /// The platform, watched.
+    #[must_use]
+    pub fn platform(self: &Arc<Self>, platform: Platform) -> Platform {
+        Platform {
+            objects: Arc::new(WatchedObjects { inner: platform.objects, watch: Arc::clone(self) }),
+            rows: Arc::new(WatchedRows { inner: platform.rows, watch: Arc::clone(self) }),
+            ..platform
+        }
+    }
+
+    /// The head as it is now: its version and what it holds.
+    #[must_use]
+    pub fn head(&self) -> Option<(u64, Head)> {
+        let row = self.world.row(&self.head)?;
+        Some((row.version, wire::decode("head", &row.value).ok()?))
+    }
+
+    /// Commits that callers know of, fences left out.
+    #[must_use]
+    pub fn commits(&self) -> u64 {
+        lock(&self.state).commits
+    }
+
+    /// Looks whether doubtful segments have appeared below the watermark since the last call.
+    pub fn look_for_zombies(&self) {
+        let watermark = self.head().map_or(0, |(_, head)| head.watermark);
+        let mut state = lock(&self.state);
+        let State { overdue, doubtful, .. } = &mut *state;
+        overdue.retain(|key| {
+            let landed = self.world.row(key).is_some();
+            if landed {
+                self.marks.hit("late_effect_landed_after_commit");
+                self.marks.hit("zombie_segment_ignored");
+            }
+            !landed
+        });
+        doubtful.retain(|key| {
+            let passed = SegmentKey::parse(&key.sort).is_none_or(|segment| segment.tick < watermark);
+            if passed && self.world.row(key).is_none() {
+                overdue.insert(key.clone());
+            }
+            !passed
+        });
+    }
+
+    fn segment_created(&self, key: &RowKey, put: &Result<RowPut, PlatformError>, value: &Bytes) {
+        let Some(segment) = key.partition.strip_prefix("wal/").and_then(|_| SegmentKey::parse(&key.sort))
+        else {
+            return;
+        };
+        let number = segment.shard.to_string().strip_prefix('s').and_then(|n| n.parse::<u64>().ok());
+        if number.is_some_and(|number| (SLOW_SHARDS..2 * SLOW_SHARDS).contains(&number)) {
+            lock(&self.ledger).slow_ticks.insert(segment.tick);
+            self.marks.hit("slow_segment");
+        }
+        match put {
+            Ok(RowPut::Exists(row)) if row.value == *value => self.marks.hit("own_write_seen_as_exists"),
+            Ok(RowPut::Created) => {
+                let watermark = self.head().map_or(0, |(_, head)| head.watermark);
+                self.marks.hits("zombie_segment_ignored", u64::from(segment.tick < watermark));
+            }
+            Err(PlatformError::Ambiguous { .. }) => {
+                lock(&self.state).doubtful.insert(key.clone());
+            }
+            Ok(RowPut::Exists(_)) | Err(_) => {}
+        }
+    }
+
+    fn head_set(&self, before: Option<&Row>, expected: u64, value: &Bytes, cas: &Result<Cas, PlatformError>) {
+        let is_fence = before.is_some_and(|row| row.version == expected && row.value == *value);
+        let mut state = lock(&self.state);
+        match cas {
+            Ok(Cas::Done(version)) => {
+                if is_fence {
+                    state.fences.insert(*version);
+                } else {
+                    state.commits += 1;
+                }
+            }
+            Ok(Cas::Lost(_)) => {
+                self.marks.hit("cas_lost");
+                let fenced = state.fences.contains(&(expected + 1)) && !is_fence;
+                self.marks.hits("collector_fenced_a_compactor", u64::from(fenced));
+            }
+            Err(PlatformError::Ambiguous { .. }) => {
+                let now = self.world.row(&self.head);
+                let done = now.is_some_and(|row| row.version == expected + 1 && row.value == *value);
+                state.commits += u64::from(done && !is_fence);
+                if done && is_fence {
+                    state.fences.insert(expected + 1);
+                }
+                self.marks.hit(if done { "cas_ambiguous_won" } else { "cas_ambiguous_lost" });
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+struct WatchedObjects {
+    inner: Arc<dyn Objects>,
+    watch: Arc<Watch>,
+}
+
+impl Objects for WatchedObjects {
+    fn create<'a>(&'a self, key: &'a str, body: Bytes) -> PlatformFuture<'a, Put> {
+        Box::pin(async move {
+            let put = self.inner.create(key, body).await;
+            let mut state = lock(&self.watch.state);
+            match &put {
+                Ok(Put::Exists) if state.unknown.contains(key) => {
+                    self.watch.marks.hit("own_write_seen_as_exists");
+                }
+                Err(PlatformError::Ambiguous { .. }) => {
+                    state.unknown.insert(key.to_owned());
+                }
+                Ok(_) | Err(_) => {}
+            }
+            put
+        })
+    }
+
+    fn read<'a>(
+        &'a self,
+        key: &'a str,
+        version: Option<&'a Version>,
+        range: ByteRange,
+    ) -> PlatformFuture<'a, Object> {
+        Box::pin(async move {
+            let read = self.inner.read(key, version, range).await;
+            let store = key.starts_with("block/") || key.starts_with("manifest/");
+            let gone = matches!(read, Err(PlatformError::NotFound { .. }));
+            self.watch.marks.hits("reader_restarted", u64::from(store && gone));
+            read
+        })
+    }
+
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&'a str>,
+        limit: usize,
+    ) -> PlatformFuture<'a, Vec<ListedObject>> {
+        self.inner.list(prefix, after, limit)
+    }
+
+    fn delete<'a>(&'a self, key: &'a str) -> PlatformFuture<'a, ()> {
+        self.inner.delete(key)
+    }
+}
+
+struct WatchedRows {
+    inner: Arc<dyn Rows>,
+    watch: Arc<Watch>,
+}
+
+impl Rows for WatchedRows {
+    fn create<'a>(
+        &'a self,
+        key: &'a RowKey,
+        value: Bytes,
+        expires_at_s: Option<i64>,
+    ) -> PlatformFuture<'a, RowPut> {
+        Box::pin(async move {
+            let put = self.inner.create(key, value.clone(), expires_at_s).await;
+            self.watch.segment_created(key, &put, &value);
+            put
+        })
+    }
+
+    fn compare_and_set<'a>(
+        &'a self,
+        key: &'a RowKey,
+        expected: u64,
+        value: Bytes,
+    ) -> PlatformFuture<'a, Cas> {
+        Box::pin(async move {
+            if *key != self.watch.head {
+                return self.inner.compare_and_set(key, expected, value).await;
+            }
+            let before = self.watch.world.row(key);
+            let cas = self.inner.compare_and_set(key, expected, value.clone()).await;
+            self.watch.head_set(before.as_ref(), expected, &value, &cas);
+            cas
+        })
+    }
+
+    fn get<'a>(&'a self, key: &'a RowKey) -> PlatformFuture<'a, Option<Row>> {
+        self.inner.get(key)
+    }
+
+    fn query<'a>(&'a self, range: &'a RowRange, limit: usize) -> PlatformFuture<'a, Vec<Row>> {
+        self.inner.query(range, limit)
+    }
+
+    fn delete<'a>(&'a self, key: &'a RowKey) -> PlatformFuture<'a, ()> {
+        self.inner.delete(key)
+    }
+}
