@@ -89,7 +89,7 @@ pub(crate) fn wire(
             Arc::clone(metrics),
         ),
         compactor: Compactor::new(Arc::clone(&store), Arc::clone(metrics)),
-        collector: Collector::new(platform.clone(), Arc::clone(&store)),
+        collector: Collector::new(platform.clone(), Arc::clone(&store)).counting(Arc::clone(metrics)),
         rule_planner: RulePlanner::new(platform.clone(), Arc::clone(&configs), Arc::clone(&store)),
         ingest: flags
             .enable_remote_write_receiver

@@ -14,7 +14,7 @@
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
-use platform::Deadline;
+use platform::{Deadline, ListedObject};
 
 use crate::error::TsdbError;
 use crate::head::{Commit, Committed};
@@ -28,6 +28,8 @@ use crate::together::{Work, together};
 pub struct Collected {
     /// Files of blocks deleted.
     pub block_files: u64,
+    /// Their bytes.
+    pub block_bytes: u64,
     /// Manifests deleted.
     pub manifests: u64,
     /// Payloads and layouts of consumed segments deleted.
@@ -68,8 +70,8 @@ impl Store {
         let doomed_manifest = |key: &str| {
             committed.head.manifest.as_deref() != Some(key) && self.keys.manifest_time(key).is_some_and(old)
         };
-        let blocks: Vec<String> =
-            blocks.into_iter().map(|object| object.key).filter(|key| doomed_block(key)).collect();
+        let blocks: Vec<ListedObject> =
+            blocks.into_iter().filter(|object| doomed_block(&object.key)).collect();
         let manifests: Vec<String> =
             manifests.into_iter().map(|object| object.key).filter(|key| doomed_manifest(key)).collect();
         if blocks.is_empty() && manifests.is_empty() {
@@ -79,7 +81,10 @@ impl Store {
             done.fence_lost = true;
             return Ok(());
         }
+        let bytes = blocks.iter().map(|object| object.len).sum();
+        let blocks = blocks.into_iter().map(|object| object.key).collect();
         done.block_files = self.delete_objects(blocks, deadline).await?;
+        done.block_bytes = bytes;
         done.manifests = self.delete_objects(manifests, deadline).await?;
         Ok(())
     }

@@ -62,6 +62,6 @@ pub use keys::{Scope, Shard};
 pub use planner::{Job, plan};
 pub use ports::Ports;
 pub use settings::Settings;
-pub use status::{HeadStats, ScrapeStatus, Status};
+pub use status::{Debt, HeadStats, ScrapeStatus, Status};
 pub use store::Store;
 pub use tombstones::Deleted;

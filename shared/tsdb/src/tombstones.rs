@@ -340,17 +340,23 @@ impl Deletions {
         Ok(kept)
     }
 
+    /// A series' exemplars without what is deleted, and what that was.
+    pub(crate) fn split_exemplars(&self, mut series: SeriesExemplars) -> (SeriesExemplars, SeriesExemplars) {
+        let ranges = self.ranges(&series.labels);
+        let (gone, kept) = std::mem::take(&mut series.exemplars)
+            .into_iter()
+            .partition(|exemplar| is_within(&ranges, exemplar.timestamp));
+        let gone = SeriesExemplars { labels: series.labels.clone(), exemplars: gone };
+        (SeriesExemplars { exemplars: kept, ..series }, gone)
+    }
+
     /// Exemplars of a block without what is deleted.
-    pub(crate) fn hide_exemplars(&self, mut found: Vec<SeriesExemplars>) -> Vec<SeriesExemplars> {
+    pub(crate) fn hide_exemplars(&self, found: Vec<SeriesExemplars>) -> Vec<SeriesExemplars> {
         if self.is_empty() {
             return found;
         }
-        for series in &mut found {
-            let ranges = self.ranges(&series.labels);
-            series.exemplars.retain(|exemplar| !is_within(&ranges, exemplar.timestamp));
-        }
-        found.retain(|series| !series.exemplars.is_empty());
-        found
+        let kept = found.into_iter().map(|series| self.split_exemplars(series).0);
+        kept.filter(|series| !series.exemplars.is_empty()).collect()
     }
 
     /// The times within `min..=max`, ms, at which a series may have samples that are not deleted.

@@ -1,15 +1,17 @@
 //! Merging a range of series of several blocks into one block, and the proof that nothing got lost (S7).
 
+use std::collections::BTreeMap;
+
 use model::Labels;
 use platform::Deadline;
-use storage::Series;
+use storage::{Series, SeriesExemplars};
 use wire::{BlockMeta, Manifest, MergedPart, SampleSet};
 
 use super::inputs::{Inputs, Source};
 use super::output::Output;
-use crate::block::{histogram_hash, sample_hash};
+use crate::block::{compare, exemplar_hash, histogram_hash, sample_hash};
 use crate::error::TsdbError;
-use crate::merge::merge_series;
+use crate::merge::{merge_exemplars, merge_series};
 use crate::store::Store;
 
 /// The deadline is looked at after so many series.
@@ -71,8 +73,51 @@ impl Store {
                 output.push(&series).await?;
             }
         }
+        let range = (recipe.from.as_ref(), recipe.until.as_ref());
+        for exemplars in read_exemplars(&sources, range, &mut duplicates, &mut deleted).await? {
+            output.push_exemplars(&exemplars)?;
+        }
+        for source in &sources {
+            for metadata in source.reader.metadata().await? {
+                output.push_metadata(&metadata);
+            }
+        }
         Ok(MergedPart { block: output.finish().await?, duplicates: duplicates.set(), deleted: deleted.set() })
     }
+}
+
+/// The exemplars of a range of series of several blocks, each once. The writer holds them all as well.
+async fn read_exemplars(
+    sources: &[Source],
+    (from, until): (Option<&Labels>, Option<&Labels>),
+    duplicates: &mut Sum,
+    deleted: &mut Sum,
+) -> Result<Vec<SeriesExemplars>, TsdbError> {
+    let mut by_labels: BTreeMap<Labels, Vec<SeriesExemplars>> = BTreeMap::new();
+    for source in sources {
+        let mut scan = source.reader.scan_exemplars();
+        while let Some(batch) = scan.next().await? {
+            let within = |series: &SeriesExemplars| {
+                from.is_none_or(|from| compare(from, &series.labels).is_le())
+                    && until.is_none_or(|until| compare(&series.labels, until).is_lt())
+            };
+            for series in batch.into_iter().filter(within) {
+                let (kept, gone) = source.deletions.split_exemplars(series);
+                let hash = gone.labels.hash();
+                gone.exemplars
+                    .iter()
+                    .for_each(|exemplar| deleted.add_unsampled(exemplar_hash(hash, exemplar)));
+                if !kept.exemplars.is_empty() {
+                    by_labels.entry(kept.labels.clone()).or_default().push(kept);
+                }
+            }
+        }
+    }
+    let merged = by_labels.into_iter().filter_map(|(labels, parts)| {
+        let hash = labels.hash();
+        merge_exemplars(parts, &mut |exemplar| duplicates.add_unsampled(exemplar_hash(hash, exemplar)))
+    });
+    Ok(merged.collect())
 }
 
 /// S7: what came in, less what was there twice or deleted, is what goes out.
@@ -120,6 +165,11 @@ struct Sum {
 impl Sum {
     fn add(&mut self, hash: u128) {
         self.samples += 1;
+        self.hash = self.hash.wrapping_add(hash);
+    }
+
+    /// Adds what counts by its hash alone, as exemplars do.
+    fn add_unsampled(&mut self, hash: u128) {
         self.hash = self.hash.wrapping_add(hash);
     }
 

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use model::Labels;
-use storage::Series;
+use model::{Labels, Metadata, TimestampMs};
+use storage::{HistogramColumn, Series, SeriesExemplars};
 use wire::{BlockFile, BlockMeta, SeriesRange, WireLabels};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::block::{BlockOptions, BlockWriter, object_key};
+use crate::block::{BlockOptions, BlockWriter, compare, object_key};
 use crate::error::TsdbError;
 use crate::planner::{LEVEL_MAX, window_of};
 use crate::store::Store;
@@ -48,15 +48,35 @@ impl<'a> Output<'a> {
         self.store_files(vec![]).await
     }
 
+    /// Adds exemplars of a series that has been added or not.
+    pub(super) fn push_exemplars(&mut self, exemplars: &SeriesExemplars) -> Result<(), TsdbError> {
+        if !exemplars.exemplars.is_empty() {
+            self.cover(&exemplars.labels);
+            self.writer.push_exemplars(exemplars)?;
+        }
+        Ok(())
+    }
+
+    /// Adds what is known of a metric family. A block with nothing else is none.
+    pub(super) fn push_metadata(&mut self, metadata: &Metadata) {
+        self.writer.push_metadata(metadata);
+    }
+
+    fn cover(&mut self, labels: &Labels) {
+        match &mut self.range {
+            Some((first, _)) if compare(labels, first).is_lt() => first.clone_from(labels),
+            Some((_, last)) if compare(last, labels).is_lt() => last.clone_from(labels),
+            Some(_) => {}
+            None => self.range = Some((labels.clone(), labels.clone())),
+        }
+    }
+
     fn push_unstored(&mut self, series: &Series) -> Result<(), TsdbError> {
         if series.sample_count() == 0 {
             return Ok(());
         }
         self.writer.push(series)?;
-        match &mut self.range {
-            Some((_, last)) => last.clone_from(&series.labels),
-            None => self.range = Some((series.labels.clone(), series.labels.clone())),
-        }
+        self.cover(&series.labels);
         Ok(())
     }
 
@@ -132,20 +152,74 @@ impl Store {
 
 /// A series cut at the windows of level 2.
 fn by_window(series: &Series) -> Vec<(i64, Series)> {
-    let mut parts: BTreeMap<i64, Series> = BTreeMap::new();
-    let mut rest = &series.timestamps[..];
-    while let Some(first) = rest.first() {
-        let window = window_of(2, *first);
-        let len = rest.partition_point(|timestamp| window_of(2, *timestamp) == window);
-        if len == series.timestamps.len() {
+    let histograms = &series.histograms;
+    let mut at = (0, 0);
+    let mut parts = Vec::new();
+    loop {
+        let (floats, rest) = (series.timestamps.get(at.0..), histograms.timestamps.get(at.1..));
+        let (floats, rest) = (floats.unwrap_or_default(), rest.unwrap_or_default());
+        let first = [floats.first(), rest.first()].into_iter().flatten().min();
+        let Some(window) = first.map(|first| window_of(2, *first)) else { return parts };
+        let within = |timestamp: &TimestampMs| window_of(2, *timestamp) == window;
+        let end = (at.0 + floats.partition_point(within), at.1 + rest.partition_point(within));
+        if end == (series.timestamps.len(), histograms.timestamps.len()) && at == (0, 0) {
             return vec![(window, series.clone())];
         }
-        let start = series.timestamps.len() - rest.len();
-        let values = series.values.get(start..start + len).unwrap_or_default();
-        let part =
-            Series::floats(series.labels.clone(), rest.get(..len).unwrap_or_default().into(), values.into());
-        parts.insert(window, part);
-        rest = rest.get(len..).unwrap_or_default();
+        let mut part = Series::floats(
+            series.labels.clone(),
+            series.timestamps.get(at.0..end.0).unwrap_or_default().into(),
+            series.values.get(at.0..end.0).unwrap_or_default().into(),
+        );
+        part.histograms = HistogramColumn {
+            timestamps: histograms.timestamps.get(at.1..end.1).unwrap_or_default().into(),
+            values: histograms.values.get(at.1..end.1).unwrap_or_default().into(),
+        };
+        parts.push((window, part));
+        at = end;
     }
-    parts.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use model::FloatHistogram;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::keys::HOUR_MS;
+
+    proptest! {
+        #[test]
+        fn a_series_is_cut_at_windows_and_loses_nothing(
+            floats in proptest::collection::btree_set(-20i64..20, 0..9),
+            histograms in proptest::collection::btree_set(-20i64..20, 0..9),
+        ) {
+            let hours = |set: &std::collections::BTreeSet<i64>| set.iter().map(|at| at * HOUR_MS).collect::<Vec<_>>();
+            let (floats, histograms) = (hours(&floats), hours(&histograms));
+            let mut series = Series::floats(
+                Labels::default(),
+                floats.clone().into(),
+                floats.iter().map(|at| *at as f64).collect(),
+            );
+            series.histograms = HistogramColumn {
+                values: histograms.iter().map(|_| Arc::new(FloatHistogram::default())).collect(),
+                timestamps: histograms.clone().into(),
+            };
+            let parts = by_window(&series);
+            prop_assert!(parts.is_sorted_by(|a, b| a.0 < b.0));
+            for (window, part) in &parts {
+                prop_assert!(part.sample_count() > 0);
+                let all = part.timestamps.iter().chain(part.histograms.timestamps.iter());
+                prop_assert!(all.clone().all(|at| window_of(2, *at) == *window));
+                prop_assert!(part.timestamps.iter().zip(part.values.iter()).all(|(at, value)| *at as f64 == *value));
+                prop_assert_eq!(part.histograms.timestamps.len(), part.histograms.values.len());
+            }
+            let joined = |column: fn(&Series) -> &[i64]| {
+                parts.iter().flat_map(|(_, part)| column(part).to_vec()).collect::<Vec<_>>()
+            };
+            prop_assert_eq!(joined(|part| &part.timestamps), floats);
+            prop_assert_eq!(joined(|part| &part.histograms.timestamps), histograms);
+        }
+    }
 }
