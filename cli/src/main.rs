@@ -3,12 +3,14 @@
 //! ```text
 //! foxfire serve     the whole pipeline in one process, on embedded stores
 //! foxfire check     config and rule files, as promtool does
+//! foxfire tsdb      list, analyze, verify, dump and fill a data directory
 //! ```
 //!
 //! This crate composes: it reads flags, builds the adapters, and drives the same handlers that Lambda drives.
 
 mod check;
 mod serve;
+mod tsdb;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -30,12 +32,16 @@ enum Command {
     /// Check files for correctness.
     #[command(subcommand)]
     Check(check::CheckCommand),
+    /// Run tsdb commands.
+    #[command(subcommand)]
+    Tsdb(tsdb::TsdbCommand),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(flags) => serve::main(&flags),
         Command::Check(command) => check::main(&command),
+        Command::Tsdb(command) => tsdb::main(&command),
     }
 }
 

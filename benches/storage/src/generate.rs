@@ -155,7 +155,8 @@ pub fn nodes(seed: u64, count: usize, steps: usize) -> Vec<Target> {
     let plan = Plan { seed, scale: 1, steps };
     (0..count)
         .map(|number| {
-            let mut target = plan.target(&root, &format!("node-{number}:9100"), 0.0, number % 3 == 2, &node::fill);
+            let mut target =
+                plan.target(&root, &format!("node-{number}:9100"), 0.0, number % 3 == 2, &node::fill);
             target.source = SourceId(number as u64 + 1);
             target
         })

@@ -37,12 +37,12 @@ fn installed(program: &str, package: &str) -> Result<(), String> {
     if found { Ok(()) } else { Err(missing()) }
 }
 
-/// The first line that a program prints of its version.
-fn version(program: &str) -> String {
-    let output = Command::new(program).arg("--version").output();
-    let text = output.map(|output| [output.stdout, output.stderr].concat()).unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    text.lines().next().unwrap_or_default().to_owned()
+/// The version of an installed Debian package.
+fn version(package: &str) -> String {
+    let output =
+        Command::new("dpkg-query").args(["--show", "--showformat=${Package} ${Version}", package]).output();
+    let text = output.map(|output| output.stdout).unwrap_or_default();
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// Bytes of all files below a folder.

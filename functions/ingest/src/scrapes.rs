@@ -48,9 +48,9 @@ pub fn scrapes(request: WriteRequest, now: TimestampMs) -> Vec<Scrape> {
     for (name, target) in targets {
         let identity = identity(&name, &target);
         if affordable(&target) {
-            by_instant(identity, target, &mut scrapes);
+            by_instant(&identity, target, &mut scrapes);
         } else {
-            by_occurrence(identity, target, &mut scrapes);
+            by_occurrence(&identity, target, &mut scrapes);
         }
     }
     if !request.metadata.is_empty() {
@@ -111,9 +111,9 @@ fn affordable(target: &Target) -> bool {
 }
 
 /// One scrape for each instant.
-fn by_instant(identity: Vec<u8>, target: Target, scrapes: &mut Vec<Scrape>) {
+fn by_instant(identity: &[u8], target: Target, scrapes: &mut Vec<Scrape>) {
     let mut instants: BTreeMap<TimestampMs, Scrape> = BTreeMap::new();
-    let source = source(&identity, 0);
+    let source = source(identity, 0);
     let at = |timestamp| Scrape { source, timestamp, coverage: Coverage::Partial, ..Scrape::default() };
     for (labels, points) in target {
         // Exemplars go with their series' first sample, or stand alone.
@@ -133,7 +133,7 @@ fn by_instant(identity: Vec<u8>, target: Target, scrapes: &mut Vec<Scrape>) {
 
 /// The first sample of every series, the second of those that have one, and so on: fewer series each time. A source of its
 /// own for each halving, so that what is noted as missing is at most as much as what is there.
-fn by_occurrence(identity: Vec<u8>, target: Target, scrapes: &mut Vec<Scrape>) {
+fn by_occurrence(identity: &[u8], target: Target, scrapes: &mut Vec<Scrape>) {
     let mut rows: Vec<Scrape> = Vec::new();
     for (labels, points) in target {
         for (row, (timestamp, value)) in points.values.into_iter().enumerate() {
@@ -152,7 +152,7 @@ fn by_occurrence(identity: Vec<u8>, target: Target, scrapes: &mut Vec<Scrape>) {
         }
     }
     for row in &mut rows {
-        row.source = source(&identity, 1 + (row.samples.len() + row.histograms.len()).max(1).ilog2());
+        row.source = source(identity, 1 + (row.samples.len() + row.histograms.len()).max(1).ilog2());
     }
     scrapes.extend(rows);
 }

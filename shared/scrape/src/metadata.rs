@@ -18,6 +18,7 @@ struct Family<'a> {
     name: &'a [u8],
     kind: Option<MetricType>,
     help: Option<&'a str>,
+    unit: Option<&'a [u8]>,
 }
 
 /// The metadata that was built last, and of which lines.
@@ -32,6 +33,7 @@ impl<'a> MetadataLines<'a> {
     pub(crate) fn add(&mut self, event: &Event<'a>) {
         match event {
             Event::Help { metric, text } => self.family(metric).help = Some(text),
+            Event::Unit { metric, unit } => self.family(metric).unit = Some(unit),
             Event::Type { metric, kind } => self.family(metric).kind = Some(*kind),
             _ => {}
         }
@@ -71,6 +73,10 @@ impl<'a> MetadataLines<'a> {
             hasher.update(&[family.kind.map_or(u8::MAX, |kind| kind as u8), u8::from(family.help.is_some())]);
             hasher.update(&(help.len() as u64).to_le_bytes());
             hasher.update(help.as_bytes());
+            hasher.update(&[u8::from(family.unit.is_some())]);
+            let unit = family.unit.unwrap_or_default();
+            hasher.update(&(unit.len() as u64).to_le_bytes());
+            hasher.update(unit);
         }
         hasher.digest128()
     }
@@ -86,11 +92,12 @@ impl<'a> MetadataLines<'a> {
             };
             let kind = pieces.iter().rev().find_map(|piece| piece.kind).unwrap_or_default();
             let help = pieces.iter().rev().find_map(|piece| piece.help).unwrap_or_default();
+            let unit = pieces.iter().rev().find_map(|piece| piece.unit).unwrap_or_default();
             all.push(Metadata {
                 metric_family: name.to_owned(),
                 kind,
                 help: Event::unescape_help(help).into_owned(),
-                unit: String::new(),
+                unit: String::from_utf8_lossy(unit).into_owned(),
             });
         }
         all

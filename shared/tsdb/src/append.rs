@@ -6,6 +6,9 @@
 //!
 //! - P1, P2: the row is named by its cause, (tick, shard), and created only if absent. Whoever is first wins.
 //! - P3: [`Store::append`] returns only when the row is durable; then the caller may acknowledge its message.
+//! - P17: a segment is coded against an earlier one only where this very writer knows that one to be stored as it wrote
+//!   it. After anything else (somebody else was first, it was too late, the outcome is unknown), its sources' next scrapes
+//!   are coded by themselves.
 //! - P12: what was not durable by the late bound counts as missed, though it may turn up in blocks. The compactor
 //!   waits longer than that bound, so what was in time is never passed by the watermark.
 
@@ -20,10 +23,13 @@ use crate::keys::{Day, SegmentKey, Shard};
 use crate::segment_row::{Payload, SegmentRow};
 use crate::store::Store;
 use crate::together::{Work, together};
-use crate::wal::{self, LayoutId, SegmentSummary};
+use crate::wal::{self, EncodeOptions, Index, LayoutId, SegmentSummary};
 
 /// More known layouts than this are forgotten; storing one again is a no-op.
 const LAYOUTS_KNOWN_MAX: usize = 100_000;
+
+/// More samples than this no reader would take in one segment.
+const SAMPLES_PER_SEGMENT_MAX: usize = 1 << 25;
 
 /// What became of a segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,17 +56,20 @@ impl Store {
         if tick > self.ports.now().saturating_add(self.settings.late_bound_ms) {
             return Err(TsdbError::Invalid(format!("tick {tick}: it lies in the future")));
         }
+        if samples_of(scrapes) > SAMPLES_PER_SEGMENT_MAX {
+            return Err(TsdbError::Invalid("segment: it has too many samples".to_owned()));
+        }
+        let options = EncodeOptions {
+            chunk_samples: self.settings.chunk_samples,
+            chain_segments_max: self.settings.chain_segments_max,
+            chain_ms_max: self.settings.chain_ms_max,
+        };
         let encoded = {
             let mut layouts = self.layouts.lock().unwrap_or_else(PoisonError::into_inner);
-            wal::encode(
-                &key,
-                scrapes,
-                &mut layouts,
-                &wal::EncodeOptions { chain_segments_max: 0, ..wal::EncodeOptions::default() },
-            )
+            wal::encode(&key, scrapes, &mut layouts, &options)
         };
         self.store_layouts(Day::of(tick), encoded.layouts).await?;
-        let payload = self.store_payload(&key, encoded.payload, &encoded.summary).await?;
+        let payload = self.store_payload(&key, encoded.payload, encoded.index, encoded.front_len).await?;
         let row = SegmentRow::new(key, &encoded.summary, payload);
         let expires_at_s = self.ports.now().saturating_add(self.settings.wal_expiry_ms) / 1000;
         let value = row.encode();
@@ -70,14 +79,19 @@ impl Store {
         if self.is_late(tick) {
             return Ok(Appended::TooLate);
         }
-        match put {
-            RowPut::Created => Ok(Appended::Written(encoded.summary)),
+        let ours = match put {
+            RowPut::Created => true,
             RowPut::Exists(there) => {
                 let there = SegmentRow::decode(&there.key.sort, &there.value)?;
-                let ours = there.checksum == row.checksum && there.samples == row.samples;
-                Ok(if ours { Appended::Written(encoded.summary) } else { Appended::AlreadyThere })
+                there.checksum == row.checksum && there.samples == row.samples
             }
+        };
+        if !ours {
+            return Ok(Appended::AlreadyThere);
         }
+        // Only now, and only of this: what was not stored, or not like this, nothing may be coded against.
+        self.layouts.lock().unwrap_or_else(PoisonError::into_inner).stored(encoded.pending);
+        Ok(Appended::Written(encoded.summary))
     }
 
     /// Whether it is too late to make a segment of `tick`, ms, durable: [`Store::append`] would refuse it (P12).
@@ -111,13 +125,18 @@ impl Store {
         &self,
         key: &SegmentKey,
         payload: Bytes,
-        summary: &SegmentSummary,
+        index: Index,
+        front_len: u64,
     ) -> Result<Payload, TsdbError> {
         if payload.len() <= self.settings.inline_bytes_max {
             return Ok(Payload::Inline(payload));
         }
         let attempt = self.ports.unique_id();
         self.ports.create_object(&self.keys.payload(key, &attempt), &payload).await?;
-        Ok(Payload::Object { attempt, len: payload.len() as u64, layouts: summary.layouts.clone() })
+        Ok(Payload::Object { attempt, len: payload.len() as u64, front_len, index })
     }
+}
+
+fn samples_of(scrapes: &[Scrape]) -> usize {
+    scrapes.iter().map(|scrape| scrape.samples.len() + scrape.histograms.len()).sum()
 }

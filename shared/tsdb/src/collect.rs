@@ -90,7 +90,7 @@ impl Store {
     }
 
     /// The ids of the blocks that a query may be reading or will, or that parts of merges are writing (P16).
-    fn referenced<'a>(&self, committed: &'a Committed, now: i64) -> BTreeSet<&'a str> {
+    pub(crate) fn referenced<'a>(&self, committed: &'a Committed, now: i64) -> BTreeSet<&'a str> {
         let manifest = &committed.manifest;
         let recent = |at: i64| now.saturating_sub(at) < self.settings.query_grace_ms;
         let retired = manifest.retired.iter().filter(|retired| recent(retired.at)).map(|retired| &retired.id);
@@ -111,6 +111,8 @@ impl Store {
         let inert = head
             .watermark
             .saturating_sub(self.settings.staleness_gap_ms)
+            // What context is coded against.
+            .saturating_sub(self.settings.chain_ms_max)
             .saturating_sub(self.settings.query_grace_ms);
         let expired = now.saturating_sub(self.settings.wal_expiry_ms);
         let before = if self.settings.delete_consumed_rows { inert } else { inert.min(expired) };

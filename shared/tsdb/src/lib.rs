@@ -8,6 +8,9 @@
 //! query  ◄── snapshot: rows, then the head ◄───────────── head register ──► manifest ──► blocks, context
 //!   query, replay, merge, status                               ▲
 //!                                              collect: fence, then delete what nothing refers to
+//!
+//! backfill: samples of any age ──► blocks ──► one commit       scan: everything in order of series
+//! verify: everything that the head leads to is read and compared      columns: what takes how much room
 //! ```
 //!
 //! # The protocol
@@ -28,9 +31,11 @@
 //! Times are ms since the epoch. The crate knows neither PromQL nor the configuration.
 
 mod append;
+mod backfill;
 pub mod block;
 mod cache;
 mod collect;
+mod columns;
 mod compact;
 mod error;
 mod head;
@@ -41,6 +46,7 @@ mod planner;
 mod ports;
 mod query;
 mod replay;
+mod scan;
 mod segment_row;
 mod segments;
 mod settings;
@@ -49,19 +55,24 @@ mod status;
 mod store;
 mod together;
 mod tombstones;
+mod verify;
 pub mod wal;
 
 #[cfg(test)]
 mod tests;
 
 pub use append::Appended;
+pub use backfill::{BACKFILL_TIME_MAX, Backfill, BackfillFamily, BackfillSeries, Backfilled};
 pub use collect::Collected;
+pub use columns::ColumnBytes;
 pub use compact::{Compacted, JobKind, JobReport, Volume};
 pub use error::TsdbError;
 pub use keys::{Scope, Shard};
 pub use planner::{Job, plan};
 pub use ports::Ports;
+pub use scan::ScanQuery;
 pub use settings::Settings;
 pub use status::{Debt, HeadStats, ScrapeStatus, Status};
 pub use store::Store;
 pub use tombstones::Deleted;
+pub use verify::{Orphan, Problem, Verification, VerifyProgress};

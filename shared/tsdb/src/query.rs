@@ -185,7 +185,7 @@ impl Store {
     }
 
     /// The segments that any of some selectors needs, each loaded once.
-    async fn segments_for(
+    pub(crate) async fn segments_for(
         &self,
         snapshot: &Snapshot,
         selects: &[Select],
@@ -198,7 +198,8 @@ impl Store {
             .map(|row| (&row.key, row))
             .collect();
         let rows: Vec<_> = rows.into_values().collect();
-        let segments = self.load_segments(&rows, Keep::Yes).await?;
+        let sets: Vec<&[Matcher]> = selects.iter().map(|select| select.matchers.as_slice()).collect();
+        let segments = self.load_matching(&rows, &sets, Keep::Yes).await?;
         Ok(segments.into_iter().map(|segment| (segment.key.clone(), segment)).collect())
     }
 

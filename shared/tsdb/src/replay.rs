@@ -11,15 +11,17 @@
 //! - *Context.* Segments before the first tick to emit only serve as predecessors. A marker belongs to the tick of
 //!   the later scrape, so exactly one compaction emits it.
 //! - *Duplicates* (S2). Of samples with the same series and timestamp the first by (tick, shard) counts, and within
-//!   a tick every sample before every derived marker.
+//!   a tick every sample before every derived marker; whether it is a float or a histogram does not matter.
+//! - *Pushes.* A partial scrape is nobody's predecessor, ends nothing, and is no context.
+//! - The marker of a series of histograms is a float, as every other: readers take it for the end of either kind.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use model::value::stale_nan;
-use model::{Labels, TimestampMs};
-use storage::{Series, SourceId};
+use model::{Exemplar, FloatHistogram, Labels, Metadata, TimestampMs};
+use storage::{Coverage, HistogramColumn, Series, SeriesExemplars, SourceId};
 
 use crate::error::TsdbError;
 use crate::keys::SegmentKey;
@@ -36,6 +38,9 @@ pub(crate) struct Replay<F> {
     columns: Vec<Vec<(TimestampMs, f64)>>,
     /// What is deleted of columns, where anything is.
     hidden: BTreeMap<u32, Vec<HiddenTicks>>,
+    /// Histograms by column, each with the number of floats that the column had before it.
+    histograms: BTreeMap<u32, Vec<Placed>>,
+    extras: Option<Extras>,
     sources: BTreeMap<SourceId, Predecessor>,
     tick: i64,
     /// Markers of the current tick: they come after all its samples.
@@ -56,6 +61,34 @@ pub(crate) struct Rules {
     pub samples_max: u64,
     /// What is deleted.
     pub deletions: Deletions,
+}
+
+/// A histogram of a column, and how many floats the column had before it.
+struct Placed {
+    timestamp: TimestampMs,
+    floats: usize,
+    value: Arc<FloatHistogram>,
+}
+
+/// What is collected besides samples.
+#[derive(Default)]
+struct Extras {
+    /// By column.
+    exemplars: BTreeMap<u32, Vec<Exemplar>>,
+    metadata: BTreeSet<Metadata>,
+    /// The layouts whose metadata is in it.
+    layouts: BTreeSet<LayoutId>,
+}
+
+/// All that some segments amount to.
+#[derive(Debug, Default)]
+pub(crate) struct Replayed {
+    /// The series that have samples, sorted by labels.
+    pub series: Vec<Series>,
+    /// The series that have exemplars, sorted by labels; their exemplars in order of time, each once.
+    pub exemplars: Vec<SeriesExemplars>,
+    /// What sources have said, sorted, each answer once.
+    pub metadata: Vec<Metadata>,
 }
 
 /// The series of a layout that are wanted.
@@ -83,11 +116,19 @@ impl<F: Fn(&Labels) -> bool> Replay<F> {
             columns_by_labels: BTreeMap::new(),
             columns: Vec::new(),
             hidden: BTreeMap::new(),
+            histograms: BTreeMap::new(),
+            extras: None,
             sources: BTreeMap::new(),
             tick: i64::MIN,
             markers: Vec::new(),
             samples: 0,
         }
+    }
+
+    /// Has it collect exemplars and metadata, too.
+    pub(crate) fn with_extras(mut self) -> Self {
+        self.extras = Some(Extras::default());
+        self
     }
 
     /// Adds a segment; it comes after all that were added before.
@@ -112,14 +153,28 @@ impl<F: Fn(&Labels) -> bool> Replay<F> {
     }
 
     /// The series that have samples, sorted by labels.
-    pub(crate) fn finish(mut self) -> Vec<Series> {
+    pub(crate) fn finish(self) -> Vec<Series> {
+        self.finish_all().series
+    }
+
+    /// The series, and what else was to be collected: see [`Replay::with_extras`].
+    pub(crate) fn finish_all(mut self) -> Replayed {
         self.flush_markers();
         let mut instants = Instants::default();
-        let mut found = Vec::new();
+        let mut extras = self.extras.unwrap_or_default();
+        let mut found = Replayed { metadata: extras.metadata.into_iter().collect(), ..Replayed::default() };
         for (labels, column) in self.columns_by_labels {
+            if let Some(exemplars) = extras.exemplars.remove(&column) {
+                found
+                    .exemplars
+                    .push(SeriesExemplars { labels: labels.clone(), exemplars: each_once(exemplars) });
+            }
             let Some(samples) = self.columns.get_mut(column as usize) else { continue };
             let mut samples = std::mem::take(samples);
-            if samples.is_empty() {
+            let mut histograms = HistogramColumn::default();
+            if let Some(placed) = self.histograms.remove(&column) {
+                (samples, histograms) = merge_kinds(samples, placed);
+            } else if samples.is_empty() {
                 continue;
             }
             if samples.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
@@ -128,7 +183,8 @@ impl<F: Fn(&Labels) -> bool> Replay<F> {
                 samples.dedup_by_key(|(timestamp, _)| *timestamp);
             }
             let values = samples.iter().map(|(_, value)| *value).collect();
-            found.push(Series::floats(labels, instants.share(&samples), values));
+            let floats = Series::floats(labels, instants.share(&samples), values);
+            found.series.push(Series { histograms, ..floats });
         }
         found
     }
@@ -149,6 +205,15 @@ impl<F: Fn(&Labels) -> bool> Replay<F> {
                 self.emit(*column, explicit.unwrap_or(scrape.timestamp), *value);
             }
         }
+        if !scrape.histograms.is_empty() {
+            self.push_histograms(emit, scrape, &selected, &mut tracked);
+        }
+        if emit {
+            self.push_extras(scrape, &selected);
+        }
+        if scrape.coverage == Coverage::Partial {
+            return;
+        }
         let now =
             Predecessor { key: key.clone(), timestamp: scrape.timestamp, layout: scrape.layout_id, tracked };
         if emit && let Some(before) = self.sources.get(&scrape.source) {
@@ -161,24 +226,58 @@ impl<F: Fn(&Labels) -> bool> Replay<F> {
         self.sources.insert(scrape.source, now);
     }
 
+    fn push_histograms(
+        &mut self,
+        emit: bool,
+        scrape: &DecodedScrape,
+        selected: &Selected,
+        tracked: &mut Vec<(u32, u32)>,
+    ) {
+        for histogram in &scrape.histograms {
+            let Some(column) = selected.column(histogram.series) else { continue };
+            if histogram.timestamp.is_none() {
+                tracked.push((histogram.series, column));
+            }
+            if emit {
+                let timestamp = histogram.timestamp.unwrap_or(scrape.timestamp);
+                self.emit_histogram(column, timestamp, &histogram.value);
+            }
+        }
+        tracked.sort_unstable();
+    }
+
+    fn push_extras(&mut self, scrape: &DecodedScrape, selected: &Selected) {
+        let Some(extras) = &mut self.extras else { return };
+        for (series, exemplar) in &scrape.exemplars {
+            if let Some(column) = selected.column(*series)
+                && self.rules.range.contains(&exemplar.timestamp)
+                && !is_deleted(&self.hidden, self.tick, column, exemplar.timestamp)
+            {
+                extras.exemplars.entry(column).or_default().push(exemplar.clone());
+            }
+        }
+        if extras.layouts.insert(scrape.layout_id) {
+            extras.metadata.extend(scrape.layout.metadata.iter().cloned());
+        }
+    }
+
+    fn emit_histogram(&mut self, column: u32, timestamp: TimestampMs, value: &Arc<FloatHistogram>) {
+        if self.rules.range.contains(&timestamp) && !is_deleted(&self.hidden, self.tick, column, timestamp) {
+            let floats = self.columns.get(column as usize).map_or(0, Vec::len);
+            let value = Arc::clone(value);
+            self.histograms.entry(column).or_default().push(Placed { timestamp, floats, value });
+            self.samples += 1;
+        }
+    }
+
     fn emit(&mut self, column: u32, timestamp: TimestampMs, value: f64) {
         if self.rules.range.contains(&timestamp)
-            && !self.is_deleted(column, timestamp)
+            && !is_deleted(&self.hidden, self.tick, column, timestamp)
             && let Some(samples) = self.columns.get_mut(column as usize)
         {
             samples.push((timestamp, value));
             self.samples += 1;
         }
-    }
-
-    /// Whether a sample of the current tick is deleted.
-    fn is_deleted(&self, column: u32, timestamp: TimestampMs) -> bool {
-        !self.hidden.is_empty()
-            && self.hidden.get(&column).is_some_and(|hidden| {
-                hidden.iter().any(|hidden| {
-                    self.tick < hidden.until_tick && (hidden.min_time..=hidden.max_time).contains(&timestamp)
-                })
-            })
     }
 
     fn flush_markers(&mut self) {
@@ -210,6 +309,76 @@ impl<F: Fn(&Labels) -> bool> Replay<F> {
         self.layouts.insert(id, Arc::clone(&selected));
         selected
     }
+}
+
+impl Selected {
+    /// The column of a series of the layout, if it is wanted.
+    fn column(&self, series: u32) -> Option<u32> {
+        let at = self.series.binary_search_by_key(&series, |(index, _)| *index).ok()?;
+        self.series.get(at).map(|(_, column)| *column)
+    }
+}
+
+/// Of the floats and histograms of one instant the one that was pushed first, in order of time.
+fn merge_kinds(
+    floats: Vec<(TimestampMs, f64)>,
+    histograms: Vec<Placed>,
+) -> (Vec<(TimestampMs, f64)>, HistogramColumn) {
+    enum Kind {
+        Float(f64),
+        Histogram(Arc<FloatHistogram>),
+    }
+    let mut all: Vec<(TimestampMs, Kind)> = Vec::with_capacity(floats.len() + histograms.len());
+    let mut histograms = histograms.into_iter().peekable();
+    for (at, (timestamp, value)) in floats.into_iter().enumerate() {
+        while let Some(placed) = histograms.next_if(|placed| placed.floats <= at) {
+            all.push((placed.timestamp, Kind::Histogram(placed.value)));
+        }
+        all.push((timestamp, Kind::Float(value)));
+    }
+    all.extend(histograms.map(|placed| (placed.timestamp, Kind::Histogram(placed.value))));
+    all.sort_by_key(|(timestamp, _)| *timestamp);
+    all.dedup_by_key(|(timestamp, _)| *timestamp);
+    let mut floats = Vec::new();
+    let (mut timestamps, mut values) = (Vec::new(), Vec::new());
+    for (timestamp, kind) in all {
+        match kind {
+            Kind::Float(value) => floats.push((timestamp, value)),
+            Kind::Histogram(value) => {
+                timestamps.push(timestamp);
+                values.push(value);
+            }
+        }
+    }
+    (floats, HistogramColumn { timestamps: timestamps.into(), values: values.into() })
+}
+
+/// A series' exemplars in order of time, each once: targets show the same one again and again.
+fn each_once(mut exemplars: Vec<Exemplar>) -> Vec<Exemplar> {
+    let bits = |exemplar: &Exemplar| exemplar.value.to_bits();
+    exemplars.sort_by(|a, b| {
+        a.timestamp
+            .cmp(&b.timestamp)
+            .then_with(|| bits(a).cmp(&bits(b)))
+            .then_with(|| a.labels.cmp(&b.labels))
+    });
+    exemplars.dedup_by(|a, b| a.timestamp == b.timestamp && bits(a) == bits(b) && a.labels == b.labels);
+    exemplars
+}
+
+/// Whether a column's sample, exemplar or marker of a tick is deleted.
+fn is_deleted(
+    hidden: &BTreeMap<u32, Vec<HiddenTicks>>,
+    tick: i64,
+    column: u32,
+    timestamp: TimestampMs,
+) -> bool {
+    !hidden.is_empty()
+        && hidden.get(&column).is_some_and(|hidden| {
+            hidden.iter().any(|hidden| {
+                tick < hidden.until_tick && (hidden.min_time..=hidden.max_time).contains(&timestamp)
+            })
+        })
 }
 
 /// The place of `series` in `present`, which is sorted, not before `cursor`; the cursor moves on behind it.

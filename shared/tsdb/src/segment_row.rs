@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! format 1 (u8) · xxh3-64 of the rest (u64, low first) · kind (u8: 0 inline, 1 object)
-//! · min_time - tick (zigzag) · max_time - min_time · samples · scrapes · payload checksum (u64)
-//! inline: the payload        object: attempt (26 bytes) · length of the payload · layouts (count, 16 bytes each)
+//! · min_time - tick (zigzag) · max_time - min_time · samples · scrapes
+//! inline: the payload
+//! object: the payload's checksum (u64) · attempt (26 bytes) · length of the payload · length of its front · its index
 //! ```
 //!
 //! Numbers are LEB128 unless a width is given. A node_exporter's segment of 767 bytes fits one write unit of 1 KB
@@ -14,7 +15,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::TsdbError;
 use crate::keys::SegmentKey;
-use crate::wal::{LayoutId, SegmentSummary};
+use crate::wal::{self, Index, SegmentSummary};
 
 const FORMAT: u8 = 1;
 const INLINE: u8 = 0;
@@ -37,7 +38,7 @@ pub(crate) struct SegmentRow {
     pub samples: u64,
     /// Number of scrapes.
     pub scrapes: u32,
-    /// xxh3-64 of the payload.
+    /// The checksum in the payload, which stands for all of it.
     pub checksum: u64,
     /// The payload.
     pub payload: Payload,
@@ -54,8 +55,10 @@ pub(crate) enum Payload {
         attempt: String,
         /// Length in bytes.
         len: u64,
-        /// The layouts that it refers to.
-        layouts: Vec<LayoutId>,
+        /// Length of its front, which the chunks follow.
+        front_len: u64,
+        /// What it is coded against, and where its chunks are.
+        index: Index,
     },
 }
 
@@ -84,16 +87,14 @@ impl SegmentRow {
         put_varint(&mut out, self.max_time.wrapping_sub(self.min_time).cast_unsigned());
         put_varint(&mut out, self.samples);
         put_varint(&mut out, self.scrapes.into());
-        out.extend_from_slice(&self.checksum.to_le_bytes());
         match &self.payload {
             Payload::Inline(payload) => out.extend_from_slice(payload),
-            Payload::Object { attempt, len, layouts } => {
+            Payload::Object { attempt, len, front_len, index } => {
+                out.extend_from_slice(&self.checksum.to_le_bytes());
                 out.extend_from_slice(attempt.as_bytes());
                 put_varint(&mut out, *len);
-                put_varint(&mut out, layouts.len() as u64);
-                for layout in layouts {
-                    out.extend_from_slice(&layout.0.to_le_bytes());
-                }
+                put_varint(&mut out, *front_len);
+                out.extend_from_slice(&index.encode(&self.key));
             }
         }
         let checksum = xxh3_64(&out[HEADER..]).to_le_bytes();
@@ -127,19 +128,16 @@ impl SegmentRow {
         let max_time = min_time.wrapping_add(get_varint(&mut rest)?.cast_signed());
         let samples = get_varint(&mut rest)?;
         let scrapes = u32::try_from(get_varint(&mut rest)?).ok()?;
-        let checksum = rest.try_get_u64_le().ok()?;
-        let payload = match kind {
-            INLINE => Payload::Inline(rest),
+        let (checksum, payload) = match kind {
+            INLINE => (wal::checksum_in(&rest)?, Payload::Inline(rest)),
             OBJECT => {
+                let checksum = rest.try_get_u64_le().ok()?;
                 let attempt = (rest.len() >= ATTEMPT_LEN).then(|| rest.split_to(ATTEMPT_LEN))?;
                 let attempt = std::str::from_utf8(&attempt).ok()?.to_owned();
                 let len = get_varint(&mut rest)?;
-                let count = usize::try_from(get_varint(&mut rest)?).ok()?;
-                if count.checked_mul(16) != Some(rest.len()) {
-                    return None;
-                }
-                let layouts = (0..count).map(|_| rest.try_get_u128_le().ok().map(LayoutId));
-                Payload::Object { attempt, len, layouts: layouts.collect::<Option<_>>()? }
+                let front_len = get_varint(&mut rest)?;
+                let index = Index::decode(&key, &rest, len.checked_sub(front_len)?).ok()?;
+                (checksum, Payload::Object { attempt, len, front_len, index })
             }
             _ => return None,
         };
@@ -183,25 +181,40 @@ mod tests {
     use crate::keys::Shard;
 
     fn rows() -> impl Strategy<Value = SegmentRow> {
-        let payload = prop_oneof![
-            proptest::collection::vec(any::<u8>(), 0..50).prop_map(|p| Payload::Inline(p.into())),
-            (any::<u64>(), proptest::collection::vec(any::<u128>().prop_map(LayoutId), 0..4)).prop_map(
-                |(len, layouts)| Payload::Object {
+        let numbers = (any::<i64>(), any::<i64>(), any::<u64>(), any::<u32>());
+        let payload = (1usize..20, any::<bool>(), prop::sample::select(vec![3usize, usize::MAX]));
+        let tick = 1_000_000i64..1_000_000_000_000_000;
+        (tick, numbers, payload).prop_map(|(tick, numbers, (series, inline, chunk_samples))| {
+            let key = SegmentKey { tick, shard: Shard::scrape(1) };
+            let mut cache = wal::LayoutCache::default();
+            let options = wal::EncodeOptions { chunk_samples, ..wal::EncodeOptions::default() };
+            let names: Vec<String> = (0..series).map(|at| format!("m{at}")).collect();
+            let samples: Vec<(&str, f64)> = names.iter().map(|name| (name.as_str(), 1.0)).collect();
+            let scrape = crate::tests::model::scrape(1, tick, &samples);
+            let before = SegmentKey { tick: tick - 15_000, shard: Shard::scrape(0) };
+            let first = wal::encode(&before, std::slice::from_ref(&scrape), &mut cache, &options);
+            cache.stored(first.pending);
+            let encoded = wal::encode(&key, &[scrape], &mut cache, &options);
+            assert_eq!(encoded.index.bases.len(), 1);
+            let payload = if inline {
+                Payload::Inline(encoded.payload)
+            } else {
+                Payload::Object {
                     attempt: "01ARZ3NDEKTSV4RRFFQ69G5FAV".to_owned(),
-                    len,
-                    layouts
+                    len: encoded.summary.bytes,
+                    front_len: encoded.front_len,
+                    index: encoded.index,
                 }
-            ),
-        ];
-        let numbers = (any::<i64>(), any::<i64>(), any::<u64>(), any::<u32>(), any::<u64>());
-        (0i64..1_000_000_000_000_000, numbers, payload).prop_map(|(tick, numbers, payload)| SegmentRow {
-            key: SegmentKey { tick, shard: Shard::scrape(1) },
-            min_time: numbers.0,
-            max_time: numbers.1,
-            samples: numbers.2,
-            scrapes: numbers.3,
-            checksum: numbers.4,
-            payload,
+            };
+            SegmentRow {
+                key,
+                min_time: numbers.0,
+                max_time: numbers.1,
+                samples: numbers.2,
+                scrapes: numbers.3,
+                checksum: encoded.summary.checksum,
+                payload,
+            }
         })
     }
 
@@ -233,6 +246,6 @@ mod tests {
             ..SegmentSummary::default()
         };
         let row = SegmentRow::new(key, &summary, Payload::Inline(Bytes::from(vec![7; 767])));
-        assert!(row.encode().len() <= 767 + 30, "{}", row.encode().len());
+        assert!(row.encode().len() <= 767 + 22, "{}", row.encode().len());
     }
 }

@@ -1,19 +1,33 @@
 //! Reading segments: rows of a range of ticks, and what their payloads hold.
+//!
+//! ```text
+//! rows ─► closure: what they are coded against, back to what is cached or coded by itself
+//!      ─► payloads (whole, or the front and some chunks) ─► layouts ─► decoded in order, each against its bases
+//! ```
+//!
+//! What a segment is coded against is most often in the list at hand, or decoded before. Where it is neither, the rows of
+//! the time before are listed at once, for a chain of segments must not cost a round trip each.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod closure;
+mod payloads;
+mod selection;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use model::Matcher;
 use platform::{Row, RowRange};
 
+use self::closure::Closure;
+use self::selection::chunks_of;
 use crate::error::TsdbError;
-use crate::keys::{Day, SegmentKey};
+use crate::keys::SegmentKey;
 use crate::segment_row::{Payload, SegmentRow};
 use crate::store::Store;
 use crate::together::{Work, together};
-use crate::wal::{self, DecodedScrape, Layout, LayoutId};
+use crate::wal::{self, DecodedScrape, Index, Tips, WalError};
 
-/// A decoded segment.
+/// A decoded segment, or the part of it that was asked for.
 #[derive(Debug)]
 pub(crate) struct Segment {
     /// Its name.
@@ -21,6 +35,9 @@ pub(crate) struct Segment {
     /// What it holds.
     pub scrapes: Vec<DecodedScrape>,
 }
+
+/// Names some chunks of a segment: its key, its checksum, the chunks' numbers; none of these where it is all of it.
+pub(crate) type SegmentPart = (String, u64, Vec<usize>);
 
 /// Whether decoded segments are worth keeping: a query's will be read again, a compaction's will not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,86 +68,87 @@ impl Store {
         rows: &[&SegmentRow],
         keep: Keep,
     ) -> Result<Vec<Arc<Segment>>, TsdbError> {
-        let cached = |row: &SegmentRow| self.caches.segments.get(&(row.key.to_string(), row.checksum));
-        let mut found: Vec<Option<Arc<Segment>>> = rows.iter().map(|row| cached(row)).collect();
-        let missing: Vec<&SegmentRow> =
-            rows.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(row, _)| *row).collect();
-        let mut works: Vec<Work<'_, Bytes>> = Vec::with_capacity(missing.len());
-        for row in missing.iter().copied() {
-            works.push(Box::pin(self.payload(row)));
+        self.load_matching(rows, &[], keep).await
+    }
+
+    /// The segments of some rows, in their order, with at least the series that satisfy all matchers of any of some sets,
+    /// and always the same part of the names; everything without sets.
+    pub(crate) async fn load_matching(
+        &self,
+        rows: &[&SegmentRow],
+        matcher_sets: &[&[Matcher]],
+        keep: Keep,
+    ) -> Result<Vec<Arc<Segment>>, TsdbError> {
+        let mut found: Vec<Option<Arc<Segment>>> = Vec::with_capacity(rows.len());
+        let mut closure = Closure::new(self, matcher_sets);
+        for row in rows {
+            let known = self.caches.segments.get(&part_of(row, matcher_sets)?);
+            closure.know(row, known.is_none());
+            found.push(known);
         }
-        let payloads = together(works, self.settings.concurrency).await?;
-        let layouts = self.load_layouts(&missing, &payloads).await?;
-        let mut decoded = missing.into_iter().zip(payloads).map(|(row, payload)| {
-            let segment = Arc::new(decode(row, &payload, &layouts)?);
-            if keep == Keep::Yes {
-                let key = (row.key.to_string(), row.checksum);
-                self.caches.segments.insert(key, Arc::clone(&segment), segment.size_bytes());
+        closure.complete().await?;
+        let mut decoded = self.decode_in_order(closure, keep).await?;
+        for (slot, row) in found.iter_mut().zip(rows) {
+            if slot.is_none() {
+                *slot = decoded.remove(&row.key);
             }
-            Ok::<_, TsdbError>(segment)
-        });
-        for slot in found.iter_mut().filter(|slot| slot.is_none()) {
-            *slot = decoded.next().transpose()?;
         }
         Ok(found.into_iter().flatten().collect())
     }
 
-    async fn payload(&self, row: &SegmentRow) -> Result<Bytes, TsdbError> {
-        match &row.payload {
-            Payload::Inline(payload) => Ok(payload.clone()),
-            Payload::Object { attempt, len, .. } => {
-                let key = self.keys.payload(&row.key, attempt);
-                let payload = self.ports.read_object(&key).await?;
-                if payload.len() as u64 != *len {
-                    let reason = format!("{} bytes instead of {len}", payload.len());
-                    return Err(TsdbError::Corrupt { what: key, reason });
-                }
-                Ok(payload)
-            }
-        }
-    }
-
-    async fn load_layouts(
+    async fn decode_in_order(
         &self,
-        rows: &[&SegmentRow],
-        payloads: &[Bytes],
-    ) -> Result<BTreeMap<LayoutId, Arc<Layout>>, TsdbError> {
-        let mut wanted: BTreeSet<(LayoutId, Day)> = BTreeSet::new();
-        for (row, payload) in rows.iter().zip(payloads) {
-            let ids = match &row.payload {
-                Payload::Object { layouts, .. } => layouts.clone(),
-                Payload::Inline(_) => {
-                    wal::Front::read(&row.key, payload).map_err(|e| corrupt(row, &e))?.layout_ids()
+        closure: Closure<'_>,
+        keep: Keep,
+    ) -> Result<BTreeMap<SegmentKey, Arc<Segment>>, TsdbError> {
+        let mut works: Vec<Work<'_, payloads::Fetched>> = Vec::with_capacity(closure.jobs.len());
+        for job in closure.jobs.values() {
+            works.push(Box::pin(self.fetch(&job.row, job.chunks.clone())));
+        }
+        let fetched = together(works, self.settings.concurrency).await?;
+        let rows: Vec<&SegmentRow> = closure.jobs.values().map(|job| job.row.as_ref()).collect();
+        let layouts = self.load_layouts(&rows, &fetched).await?;
+        let mut uses = closure.uses();
+        let mut tips = closure.tips;
+        let mut found = BTreeMap::new();
+        for ((key, job), fetched) in closure.jobs.iter().zip(fetched) {
+            let wanted = &fetched.front.index.bases;
+            let bases: Vec<Arc<Tips>> =
+                wanted.iter().filter_map(|base| tips.get(&base.key).cloned()).collect();
+            let decoded =
+                wal::decode(key, &fetched.front, &fetched.chunks(), &bases, &|id| layouts.get(&id).cloned())
+                    .map_err(|error| failure(key, &error))?;
+            for base in wanted {
+                if let Some(left) = uses.get_mut(&base.key) {
+                    *left -= 1;
+                    if *left == 0 {
+                        tips.remove(&base.key);
+                    }
                 }
-            };
-            wanted.extend(ids.into_iter().map(|id| (id, Day::of(row.key.tick))));
+            }
+            let chunks = named(&fetched.front.index, job.chunks.clone());
+            let part = (key.to_string(), job.row.checksum, chunks);
+            if uses.contains_key(key) {
+                tips.insert(key.clone(), Arc::new(decoded.tips));
+            } else if decoded.scrapes.iter().any(|scrape| scrape.coverage == storage::Coverage::Complete) {
+                // The end of its chain: what comes next will most likely be coded against it.
+                let size = decoded.tips.size_bytes();
+                self.caches.tips.insert(part.clone(), Arc::new(decoded.tips), size);
+            }
+            if !job.wanted {
+                continue;
+            }
+            let samples: usize = decoded.scrapes.iter().map(|scrape| scrape.samples).sum();
+            if samples as u64 != job.row.samples {
+                return Err(corrupt(key, &format!("{samples} samples instead of {}", job.row.samples)));
+            }
+            let segment = Arc::new(Segment { key: key.clone(), scrapes: decoded.scrapes });
+            if keep == Keep::Yes {
+                self.caches.segments.insert(part, Arc::clone(&segment), segment.size_bytes());
+            }
+            found.insert(key.clone(), segment);
         }
-        // Either day's copy of a layout does.
-        let wanted: BTreeMap<LayoutId, Day> = wanted.into_iter().collect();
-        let mut works: Vec<Work<'_, (LayoutId, Arc<Layout>)>> = Vec::with_capacity(wanted.len());
-        for (id, day) in wanted {
-            works.push(Box::pin(self.layout(day, id)));
-        }
-        Ok(together(works, self.settings.concurrency).await?.into_iter().collect())
-    }
-
-    async fn layout(&self, day: Day, id: LayoutId) -> Result<(LayoutId, Arc<Layout>), TsdbError> {
-        if let Some(layout) = self.caches.layouts.get(&id) {
-            return Ok((id, layout));
-        }
-        let key = self.keys.layout(day, id);
-        let encoded = self.ports.read_object(&key).await?;
-        if LayoutId::of(&encoded) != id {
-            return Err(TsdbError::Corrupt {
-                what: key,
-                reason: "it is not the layout of that name".to_owned(),
-            });
-        }
-        let layout = Layout::decode(&encoded)
-            .map_err(|e| TsdbError::Corrupt { what: key.clone(), reason: e.to_string() })?;
-        let layout = Arc::new(layout);
-        self.caches.layouts.insert(id, Arc::clone(&layout), 1);
-        Ok((id, layout))
+        Ok(found)
     }
 }
 
@@ -138,28 +156,56 @@ impl Segment {
     /// About how much memory it takes.
     fn size_bytes(&self) -> usize {
         let scrape = |scrape: &DecodedScrape| {
-            256 + scrape.present.len() * 4 + scrape.values.len() * 8 + scrape.explicit.len() * 16
+            256 + scrape.present.len() * 4
+                + scrape.values.len() * 8
+                + scrape.explicit.len() * 16
+                + scrape.histograms.len() * 512
+                + scrape.exemplars.len() * 128
         };
         64 + self.scrapes.iter().map(scrape).sum::<usize>()
     }
 }
 
-fn decode(
-    row: &SegmentRow,
-    payload: &Bytes,
-    layouts: &BTreeMap<LayoutId, Arc<Layout>>,
-) -> Result<Segment, TsdbError> {
-    let front = wal::Front::read(&row.key, payload).map_err(|e| corrupt(row, &e))?;
-    let chunks = wal::all_chunks(&front, payload).map_err(|e| corrupt(row, &e))?;
-    let decoded = wal::decode(&row.key, &front, &chunks, &[], &|id| layouts.get(&id).cloned());
-    let scrapes = decoded.map_err(|e| corrupt(row, &e))?.scrapes;
-    let samples: usize = scrapes.iter().map(|scrape| scrape.samples).sum();
-    if samples as u64 != row.samples {
-        return Err(corrupt(row, &format!("{samples} samples instead of {}", row.samples)));
+/// What a row's segment is coded against, and where its chunks are.
+fn index_of(row: &SegmentRow) -> Result<Index, TsdbError> {
+    match &row.payload {
+        Payload::Object { index, .. } => Ok(index.clone()),
+        // The row's checksum has been found right.
+        Payload::Inline(payload) => {
+            wal::index_in(&row.key, payload).map_err(|error| corrupt(&row.key, &error))
+        }
     }
-    Ok(Segment { key: row.key.clone(), scrapes })
 }
 
-fn corrupt(row: &SegmentRow, reason: &dyn std::fmt::Display) -> TsdbError {
-    TsdbError::Corrupt { what: format!("segment {}", row.key), reason: reason.to_string() }
+/// The part of a row's segment that has the series that any of some sets of matchers selects.
+fn part_of(row: &SegmentRow, matcher_sets: &[&[Matcher]]) -> Result<SegmentPart, TsdbError> {
+    let chunks = if matcher_sets.is_empty() {
+        Vec::new()
+    } else {
+        let index = index_of(row)?;
+        named(&index, chunks_of(&index, matcher_sets))
+    };
+    Ok((row.key.to_string(), row.checksum, chunks))
+}
+
+/// Chunks as a part's name has them: none where it is all of them.
+fn named(index: &Index, chunks: Vec<usize>) -> Vec<usize> {
+    if chunks.len() == index.chunks.len() { Vec::new() } else { chunks }
+}
+
+fn failure(key: &SegmentKey, error: &WalError) -> TsdbError {
+    match error {
+        WalError::MissingBase(base) => missing_base(key, base),
+        other => corrupt(key, other),
+    }
+}
+
+/// Under a reader that means that the head has moved on; else what it is coded against is lost.
+fn missing_base(key: &SegmentKey, base: &SegmentKey) -> TsdbError {
+    let what = format!("segment {base}, which segment {key} is coded against,");
+    TsdbError::Platform(platform::PlatformError::NotFound { what })
+}
+
+fn corrupt(key: &SegmentKey, reason: &dyn std::fmt::Display) -> TsdbError {
+    TsdbError::Corrupt { what: format!("segment {key}"), reason: reason.to_string() }
 }

@@ -2,8 +2,8 @@
 
 use crate::keys::{DAY_MS, HOUR_MS, Scope};
 
-/// Settings of a store. All of a store's users must agree on those that decide what is read: `scope` and
-/// `staleness_gap_ms`.
+/// Settings of a store. All of a store's users must agree on those that decide what is read and kept: `scope`,
+/// `staleness_gap_ms` and `chain_ms_max`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// What is written and read. Default: `default`.
@@ -22,6 +22,15 @@ pub struct Settings {
     /// A larger payload goes to an object, a smaller into the segment's row. Default: 8 KiB, where an S3 PUT
     /// becomes cheaper than DynamoDB's write units.
     pub inline_bytes_max: usize,
+    /// A segment with more samples than about this is cut into chunks of so many, which readers fetch and decode one by
+    /// one. Default: 16,384.
+    pub chunk_samples: usize,
+    /// At most so many segments are coded one against the other, the first of them against nothing; 1 for none. Default:
+    /// 20.
+    pub chain_segments_max: u32,
+    /// No segment is coded against those further back than this, ms, be it by way of others. What is kept for context is
+    /// kept for so much longer. Default: 5 min.
+    pub chain_ms_max: i64,
     /// Segments and layouts vanish so long after their day or writing. A compactor that has not run for so long loses
     /// samples, so it outlasts a long weekend. Default: 7 days.
     pub wal_expiry_ms: i64,
@@ -66,7 +75,8 @@ pub struct Settings {
     /// 15 min.
     pub orphan_age_ms: i64,
 
-    /// Bytes of decoded segments kept in memory. Default: 64 MiB.
+    /// Bytes of decoded segments kept in memory; and again so many of how they left their series, for what is coded
+    /// against them. Default: 64 MiB.
     pub segment_cache_bytes: usize,
     /// Layouts kept in memory. Default: 4096.
     pub layout_cache_entries: usize,
@@ -87,6 +97,9 @@ impl Default for Settings {
             window_ms: 300_000,
             staleness_gap_ms: 600_000,
             inline_bytes_max: 8 << 10,
+            chunk_samples: 16_384,
+            chain_segments_max: 20,
+            chain_ms_max: 300_000,
             wal_expiry_ms: 7 * DAY_MS,
             delete_consumed_rows: false,
             retention_ms: Some(15 * DAY_MS),

@@ -73,7 +73,7 @@ impl Store {
         Ok(reader)
     }
 
-    fn needed_from(&self, committed: &Committed) -> i64 {
+    pub(crate) fn needed_from(&self, committed: &Committed) -> i64 {
         let from = self.unconsumed_from(committed, self.ports.now());
         context_from(&committed.manifest).map_or(from, |context| context.min(from))
     }

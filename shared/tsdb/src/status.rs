@@ -1,9 +1,10 @@
 //! What operators ask about the store: its size, its lag, the cardinality of its head, how targets' scrapes went.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Labels, TimestampMs};
+use model::{Labels, Metadata, TimestampMs};
 use storage::SourceId;
 use wire::{Manifest, MergePart};
 
@@ -162,7 +163,7 @@ impl Store {
                     timestamp: scrape.timestamp,
                     duration: scrape.outcome.duration,
                     error: scrape.outcome.error.clone(),
-                    samples: scrape.values.len() as u64,
+                    samples: scrape.samples as u64,
                 };
                 latest.insert(scrape.source, status);
             }
@@ -189,10 +190,36 @@ fn debt(manifest: &Manifest, jobs: &[Job]) -> BTreeMap<u32, Debt> {
     debt
 }
 
+impl Store {
+    /// What each of some sources last said of its metric families, sorted by family, as far as [`Store::latest_scrapes`]
+    /// knows of it.
+    ///
+    /// # Errors
+    /// [`TsdbError`].
+    pub async fn latest_metadata(
+        &self,
+        sources: &[SourceId],
+    ) -> Result<BTreeMap<SourceId, Arc<[Metadata]>>, TsdbError> {
+        let snapshot = self.snapshot().await?;
+        let rows: Vec<_> = snapshot.rows.iter().collect();
+        let segments = self.load_segments(&rows, Keep::Yes).await?;
+        let sources: BTreeSet<&SourceId> = sources.iter().collect();
+        let mut latest: BTreeMap<SourceId, Arc<[Metadata]>> = BTreeMap::new();
+        for scrape in segments.iter().rev().flat_map(|segment| segment.scrapes.iter().rev()) {
+            if sources.contains(&scrape.source) {
+                latest.entry(scrape.source).or_insert_with(|| Arc::clone(&scrape.layout.metadata));
+            }
+        }
+        Ok(latest)
+    }
+}
+
 fn cardinality(segments: &[&Segment], limit: usize) -> HeadStats {
     let mut series: BTreeSet<&Labels> = BTreeSet::new();
     for scrape in segments.iter().flat_map(|segment| &segment.scrapes) {
         series.extend(scrape.samples().map(|sample| sample.labels));
+        let of_histogram = |index: u32| scrape.layout.series.get(index as usize);
+        series.extend(scrape.histograms.iter().filter_map(|histogram| of_histogram(histogram.series)));
     }
     let mut by_metric: BTreeMap<&str, u64> = BTreeMap::new();
     let mut by_pair: BTreeMap<(&str, &str), u64> = BTreeMap::new();

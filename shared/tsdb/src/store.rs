@@ -10,10 +10,10 @@ use crate::cache::Lru;
 use crate::error::TsdbError;
 use crate::keys::{Day, Keys};
 use crate::ports::Ports;
-use crate::segments::Segment;
+use crate::segments::{Segment, SegmentPart};
 use crate::settings::Settings;
 use crate::tombstones::Deletion;
-use crate::wal::{Layout, LayoutCache, LayoutId};
+use crate::wal::{Layout, LayoutCache, LayoutId, Tips};
 
 /// How often a reader starts over because what it was reading has been collected (L1).
 pub(crate) const RESTARTS_MAX: usize = 3;
@@ -31,7 +31,7 @@ pub struct Store {
     pub(crate) keys: Keys,
     pub(crate) settings: Settings,
     pub(crate) caches: Caches,
-    /// What sources' series were, so that the next segment uses the same layouts.
+    /// How sources were last written, so that the next segment holds only what is new.
     pub(crate) layouts: Mutex<LayoutCache>,
     /// Layouts that this store knows to be stored.
     pub(crate) layouts_stored: Mutex<BTreeSet<(Day, LayoutId)>>,
@@ -45,7 +45,9 @@ pub struct Store {
 #[derive(Debug)]
 pub(crate) struct Caches {
     pub manifests: Lru<String, Manifest>,
-    pub segments: Lru<(String, u64), Segment>,
+    /// By key, checksum and chunks.
+    pub segments: Lru<SegmentPart, Segment>,
+    pub tips: Lru<SegmentPart, Tips>,
     pub layouts: Lru<LayoutId, Layout>,
     pub blocks: Lru<String, BlockReader>,
     pub tombstones: Lru<String, Deletion>,
@@ -59,6 +61,7 @@ impl Store {
         let caches = Caches {
             manifests: Lru::new(MANIFESTS_KEPT),
             segments: Lru::new(settings.segment_cache_bytes),
+            tips: Lru::new(settings.segment_cache_bytes),
             layouts: Lru::new(settings.layout_cache_entries),
             tombstones: Lru::new(TOMBSTONES_KEPT),
             blocks: Lru::new(settings.block_cache_bytes / READERS_SHARE),

@@ -38,6 +38,19 @@ pub(crate) fn target_folder() -> PathBuf {
     deps.parent().unwrap().to_owned()
 }
 
+/// The arguments of `foxfire serve` with all its files in `folder`.
+pub fn serve_arguments(folder: &Path, address: &str, flags: &[&str]) -> Vec<String> {
+    let path = |name: &str| folder.join(name).display().to_string();
+    let mut all = vec![
+        "serve".to_owned(),
+        format!("--config.file={}", path("prometheus.yml")),
+        format!("--storage.path={}", path("data")),
+        format!("--web.listen-address={address}"),
+    ];
+    all.extend(flags.iter().map(|flag| (*flag).to_owned()));
+    all
+}
+
 /// Runs `foxfire <arguments>` to its end.
 pub fn serve_once(arguments: &[&str], working_folder: &Path) -> Output {
     Command::new(build()).args(arguments).current_dir(working_folder).output().unwrap()
@@ -50,7 +63,8 @@ pub struct Foxfire {
     pub address: String,
     /// Holds `prometheus.yml`, further files and `data/`.
     pub folder: TempDir,
-    flags: Vec<String>,
+    program: PathBuf,
+    arguments: Vec<String>,
     process: Process,
 }
 
@@ -58,30 +72,50 @@ impl Foxfire {
     /// Starts it with a configuration and waits until it is ready. `{address}` in the configuration becomes its own
     /// address. Further files are written beside the configuration.
     pub fn start(config: &str, files: &[(&str, &str)], flags: &[&str]) -> Self {
-        let folder = TempDir::new().unwrap();
+        Self::start_in(TempDir::new().unwrap(), &[], config, files, flags)
+    }
+
+    /// The same in a folder that is there already, by a command such as `nsenter … --` that foxfire's own is added to.
+    pub fn start_in(
+        folder: TempDir,
+        by: &[String],
+        config: &str,
+        files: &[(&str, &str)],
+        flags: &[&str],
+    ) -> Self {
+        Self::try_start_in(folder, by, config, files, flags)
+            .unwrap_or_else(|log| panic!("foxfire has stopped:\n{log}"))
+    }
+
+    /// The same where it may refuse to start.
+    ///
+    /// # Errors
+    /// What it has printed, where it ends before it is ready.
+    pub fn try_start_in(
+        folder: TempDir,
+        by: &[String],
+        config: &str,
+        files: &[(&str, &str)],
+        flags: &[&str],
+    ) -> Result<Self, String> {
         let address = format!("127.0.0.1:{}", free_port());
         for (name, text) in [("prometheus.yml", config)].iter().chain(files) {
             std::fs::write(folder.path().join(name), text.replace("{address}", &address)).unwrap();
         }
-        let path = |name: &str| folder.path().join(name).display().to_string();
-        let mut all = vec![
-            "serve".to_owned(),
-            format!("--config.file={}", path("prometheus.yml")),
-            format!("--storage.path={}", path("data")),
-            format!("--web.listen-address={address}"),
-        ];
-        all.extend(flags.iter().map(|flag| (*flag).to_owned()));
-        let process = Process::start(&build(), &all, &folder.path().join("log"));
-        let mut foxfire = Self { address, folder, flags: all, process };
-        foxfire.wait_until_ready();
-        foxfire
+        let mut command = by.to_vec();
+        command.push(build().display().to_string());
+        command.extend(serve_arguments(folder.path(), &address, flags));
+        let program = PathBuf::from(command.remove(0));
+        let process = Process::start(&program, &command, &folder.path().join("log"));
+        let mut foxfire = Self { address, folder, program, arguments: command, process };
+        if foxfire.is_ready() { Ok(foxfire) } else { Err(foxfire.process.log()) }
     }
 
     /// Starts it again on the same data.
     pub fn restart(&mut self) {
         self.process.kill();
-        self.process = Process::start(&build(), &self.flags, &self.folder.path().join("log"));
-        self.wait_until_ready();
+        self.process = Process::start(&self.program, &self.arguments, &self.folder.path().join("log"));
+        assert!(self.is_ready(), "foxfire has stopped:\n{}", self.process.log());
     }
 
     /// The process.
@@ -116,15 +150,18 @@ impl Foxfire {
         data["result"].as_array().cloned().unwrap_or_else(|| panic!("no result: {data}"))
     }
 
-    fn wait_until_ready(&mut self) {
+    /// Waits until it is ready; whether it is, or has stopped.
+    fn is_ready(&mut self) -> bool {
         let address = self.address.clone();
         eventually("foxfire to be ready", Duration::from_secs(30), || {
-            assert!(self.process.is_running(), "foxfire has stopped:\n{}", self.process.log());
+            if !self.process.is_running() {
+                return Ok(false);
+            }
             match get(&address, "/-/ready") {
-                Ok((200, _)) => Ok(()),
+                Ok((200, _)) => Ok(true),
                 Ok((status, _)) => Err(format!("status {status}")),
                 Err(error) => Err(error),
             }
-        });
+        })
     }
 }

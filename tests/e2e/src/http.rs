@@ -27,10 +27,25 @@ pub fn post(address: &str, path: &str, form: &str) -> Result<(u16, String), Stri
     )
 }
 
+/// POSTs a body with headers (`Name: value` lines, each ended): status and body.
+///
+/// # Errors
+/// Where there is no answer.
+pub fn post_body(address: &str, path: &str, headers: &str, body: &[u8]) -> Result<(u16, String), String> {
+    let length = body.len();
+    let head =
+        format!("POST {path} HTTP/1.0\r\nHost: {address}\r\n{headers}Content-Length: {length}\r\n\r\n");
+    exchange(address, &[head.as_bytes(), body].concat())
+}
+
 fn request(address: &str, text: &str) -> Result<(u16, String), String> {
+    exchange(address, text.as_bytes())
+}
+
+fn exchange(address: &str, request: &[u8]) -> Result<(u16, String), String> {
     let mut stream = TcpStream::connect(address).map_err(|error| error.to_string())?;
     stream.set_read_timeout(Some(Duration::from_secs(60))).map_err(|error| error.to_string())?;
-    stream.write_all(text.as_bytes()).map_err(|error| error.to_string())?;
+    stream.write_all(request).map_err(|error| error.to_string())?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).map_err(|error| error.to_string())?;
     let answer = String::from_utf8_lossy(&answer).into_owned();

@@ -19,11 +19,16 @@ mod foxfire;
 mod http;
 mod peers;
 mod process;
+mod pusher;
+mod small_disk;
+pub mod soak;
 mod wait;
 
 pub use bad_targets::{BadTarget, start_bad_target};
-pub use foxfire::{Foxfire, build, serve_once};
-pub use http::{get, post};
+pub use foxfire::{Foxfire, build, serve_arguments, serve_once};
+pub use http::{get, post, post_body};
 pub use peers::{Alertmanager, NodeExporter, Prometheus, duckdb, promtool};
 pub use process::{Process, free_port};
+pub use pusher::Pusher;
+pub use small_disk::SmallDisk;
 pub use wait::eventually;

@@ -102,7 +102,9 @@ async fn check_increase(
     const SLACK_S: f64 = 20.0;
     let counter = in_range(&view.rows, &series("ticks_total", target, None), from, now);
     let values: Vec<f64> = counter.values().map(|bits| f64::from_bits(*bits)).collect();
-    let (Some(first), Some(last)) = (counter.keys().next(), counter.keys().next_back()) else { return Ok(()) };
+    let (Some(first), Some(last)) = (counter.keys().next(), counter.keys().next_back()) else {
+        return Ok(());
+    };
     // A reset hides what was counted since the sample before; closed forms are for windows without one.
     if values.len() < 10 || values.windows(2).any(|pair| pair[0] > pair[1]) {
         return Ok(());
@@ -236,10 +238,7 @@ fn check_manifest(manifest: &Manifest) -> Result<(), Violation> {
 ///
 /// # Errors
 /// [`Violation`] where a block cannot be read, or does not hold what its meta says (S7).
-pub async fn doubled(
-    objects: &Arc<dyn platform::Objects>,
-    manifest: &Manifest,
-) -> Result<u64, Violation> {
+pub async fn doubled(objects: &Arc<dyn platform::Objects>, manifest: &Manifest) -> Result<u64, Violation> {
     let mut all: BTreeMap<Labels, BTreeSet<i64>> = BTreeMap::new();
     let mut doubled = 0;
     for meta in &manifest.blocks {

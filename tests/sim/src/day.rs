@@ -151,8 +151,7 @@ impl Day {
         let injected = Arc::new(Mutex::new(Injected::default()));
         let hooks = Arc::new(Hooks::new(plan.mutant, (*world).clone()));
         let settings = hooks.settings(plan.settings());
-        let sandboxes =
-            Arc::new(Sandboxes::new(maker(&world, &watch, &hooks, settings.clone(), plan.skew)));
+        let sandboxes = Arc::new(Sandboxes::new(maker(&world, &watch, &hooks, settings.clone(), plan.skew)));
         let workers = Workers {
             world: (*world).clone(),
             sandboxes,
@@ -330,7 +329,8 @@ impl Day {
     fn push(&mut self, now: i64) {
         let mut samples = Vec::new();
         for _ in 0..=self.random.below(4) {
-            let age = if self.random.chance(0.5) { self.random.below(600) } else { self.random.below(20 * 3_600) };
+            let age =
+                if self.random.chance(0.5) { self.random.below(600) } else { self.random.below(20 * 3_600) };
             let at = (now - i64::try_from(age * 1_000).unwrap_or(0)).max(self.start_ms);
             let client = self.random.below(3).to_string();
             let labels = Labels::from_pairs([("__name__", "pushed"), ("client", &client)]);
@@ -376,9 +376,8 @@ impl Day {
         let process = process.map_or_else(|| self.workers.sandboxes.fresh(), Arc::clone);
         let (watch, retention_ms, now) = (Arc::clone(&self.watch), self.retention_ms, self.world.now_ms());
         let promised = audit::promised(&self.ledger, from, now);
-        let view = self.in_world(async move {
-            audit::read(&process.store, &watch, from, now, retention_ms).await
-        })?;
+        let view =
+            self.in_world(async move { audit::read(&process.store, &watch, from, now, retention_ms).await })?;
         let ledger = lock(&self.ledger);
         let audited = self.oracle.check(&view, &promised, &ledger)?;
         self.audited.add(audited);
@@ -460,7 +459,10 @@ impl Day {
         for target in &self.targets {
             let at = newest("up", Some(Fleet::address(*target)));
             if now - at > 2 * interval_ms + MINUTE_MS {
-                return Err(Violation::new("L2", format!("target {target} was last scraped at {at}, now {now}")));
+                return Err(Violation::new(
+                    "L2",
+                    format!("target {target} was last scraped at {at}, now {now}"),
+                ));
             }
         }
         let at = newest("rule:time", None);

@@ -238,13 +238,17 @@ fn render(exposed: &[Exposed]) -> String {
     let mut text = String::new();
     for sample in exposed {
         text.push_str(sample.labels.metric_name());
-        let own: BTreeMap<&str, &str> =
-            sample.labels.iter().filter(|(name, _)| !matches!(*name, "__name__" | "instance" | "job")).collect();
+        let own: BTreeMap<&str, &str> = sample
+            .labels
+            .iter()
+            .filter(|(name, _)| !matches!(*name, "__name__" | "instance" | "job"))
+            .collect();
         if !own.is_empty() {
             let pairs: Vec<String> = own.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
             let _ = write!(text, "{{{}}}", pairs.join(","));
         }
-        let value = if sample.value.is_infinite() { "+Inf".to_owned() } else { format!("{:?}", sample.value) };
+        let value =
+            if sample.value.is_infinite() { "+Inf".to_owned() } else { format!("{:?}", sample.value) };
         let _ = write!(text, " {value}");
         if let Some(timestamp) = sample.timestamp {
             let _ = write!(text, " {timestamp}");

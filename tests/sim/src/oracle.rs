@@ -136,12 +136,7 @@ impl Oracle {
     ///
     /// # Errors
     /// The first violation.
-    pub fn check(
-        &mut self,
-        view: &View,
-        promised: &Promised,
-        ledger: &Ledger,
-    ) -> Result<Audited, Violation> {
+    pub fn check(&mut self, view: &View, promised: &Promised, ledger: &Ledger) -> Result<Audited, Violation> {
         check_shape(&view.rows)?;
         self.check_stability(view)?;
         let mut records: BTreeMap<u32, BTreeMap<i64, Record<'_>>> = BTreeMap::new();
@@ -253,8 +248,9 @@ impl Oracle {
         record: &Record<'_>,
         found: &mut Found,
     ) -> Result<(), Violation> {
-        let value =
-            |name: &str| record.real.iter().find(|(labels, _)| labels.metric_name() == name).map(|(_, bits)| *bits);
+        let value = |name: &str| {
+            record.real.iter().find(|(labels, _)| labels.metric_name() == name).map(|(_, bits)| *bits)
+        };
         let here = || format!("target {target} at {at}");
         let Some(up) = value("up") else {
             return Err(Violation::new("S4", format!("{}: samples without `up`", here())));
@@ -267,9 +263,11 @@ impl Oracle {
             let Some(attempt) = attempt.map(|attempt| attempt as u64) else {
                 return Err(Violation::new("S4", format!("{}: a scrape without its number", here())));
             };
-            let Some(served) = self.fleet.served(attempt).filter(|served| {
-                served.target == target && ANSWER_MS.contains(&(served.at_ms - at))
-            }) else {
+            let Some(served) = self
+                .fleet
+                .served(attempt)
+                .filter(|served| served.target == target && ANSWER_MS.contains(&(served.at_ms - at)))
+            else {
                 let detail = format!("{}: attempt {attempt} was never served then", here());
                 return Err(Violation::new("S3", detail));
             };
@@ -345,7 +343,8 @@ impl Oracle {
         for (labels, at, bits) in samples {
             let attempt = f64::from_bits(*bits) as u64;
             let body = self.fleet.body(attempt).unwrap_or_default();
-            let served = body.iter().any(|exposed| exposed.labels == **labels && exposed.timestamp == Some(*at));
+            let served =
+                body.iter().any(|exposed| exposed.labels == **labels && exposed.timestamp == Some(*at));
             if !served {
                 return Err(Violation::new("S3", format!("{labels} at {at} was never served")));
             }
@@ -354,7 +353,9 @@ impl Oracle {
         let from = view.from.max(view.kept_from);
         for attempt in found.attempts.values().flatten() {
             for exposed in self.fleet.body(*attempt).unwrap_or_default() {
-                let Some(at) = exposed.timestamp.filter(|at| (from..=view.until).contains(at)) else { continue };
+                let Some(at) = exposed.timestamp.filter(|at| (from..=view.until).contains(at)) else {
+                    continue;
+                };
                 if !seen.contains(attempt) {
                     let detail = format!("{} at {at} of attempt {attempt} is missing", exposed.labels);
                     return Err(Violation::new("S4", detail));

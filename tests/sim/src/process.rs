@@ -10,7 +10,7 @@ use compactor_function::{Collector, Compactor};
 use control::ConfigCache;
 use discovery::PackSettings;
 use discovery_function::Discovery;
-use platform::{Fetcher, FetchError, HttpRequest, HttpResponse, Platform, PlatformFuture};
+use platform::{FetchError, Fetcher, HttpRequest, HttpResponse, Platform, PlatformFuture};
 use promql::EngineOptions;
 use query_function::{QueryDeployment, QuerySettings};
 use ruler_function::{RulePlanner, Ruler, RulerSettings};
@@ -66,15 +66,10 @@ impl Process {
         let configs = Arc::new(ConfigCache::new(platform.clone(), |_| None));
         let metrics = Arc::new(Metrics::new("sim"));
         let store = Arc::new(Store::new(platform.clone(), settings));
-        let pack =
-            PackSettings { spread_ms_max: SPREAD_MS, targets_max: BATCH, ..PackSettings::default() };
+        let pack = PackSettings { spread_ms_max: SPREAD_MS, targets_max: BATCH, ..PackSettings::default() };
         let discovery = Discovery::new(platform.clone(), Arc::clone(&configs), Arc::clone(&metrics), pack);
-        let scraper = Scraper::new(
-            platform.clone(),
-            Arc::clone(&configs),
-            Arc::clone(&store),
-            Arc::clone(&metrics),
-        );
+        let scraper =
+            Scraper::new(platform.clone(), Arc::clone(&configs), Arc::clone(&store), Arc::clone(&metrics));
         let planner = RulePlanner::new(platform.clone(), Arc::clone(&configs), Arc::clone(&store));
         let ruler_settings = RulerSettings {
             engine: EngineOptions::default(),
@@ -120,8 +115,7 @@ fn api(platform: &Platform, configs: &Arc<ConfigCache>, store: &Arc<Store>) -> A
         build_info: api::BuildInfo::default(),
         runtime_info: Arc::new(api::RuntimeInfo::default),
     };
-    let deployment =
-        QueryDeployment::new(platform.clone(), Arc::clone(configs), Arc::clone(store), settings);
+    let deployment = QueryDeployment::new(platform.clone(), Arc::clone(configs), Arc::clone(store), settings);
     let queryable: Arc<dyn storage::Queryable> = Arc::clone(store) as _;
     Api {
         queryable,

@@ -32,7 +32,8 @@ pub fn check_rules(series: &[(&Labels, &Vec<(i64, u64)>)]) -> Result<(), Violati
     for (labels, samples) in series {
         for (at, bits) in samples.iter().filter(|(_, bits)| *bits != STALE_NAN_BITS) {
             let value = f64::from_bits(*bits);
-            let wrong = |what: &str| Err(Violation::new("S12", format!("{labels} at {at} is {value}: {what}")));
+            let wrong =
+                |what: &str| Err(Violation::new("S12", format!("{labels} at {at} is {value}: {what}")));
             if *offset.get_or_insert(at.rem_euclid(INTERVAL_MS)) != at.rem_euclid(INTERVAL_MS) {
                 return wrong("it is at no tick of its group");
             }

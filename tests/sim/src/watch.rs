@@ -9,8 +9,8 @@ use platform::{
     RowPut, RowRange, Rows, Version,
 };
 use platform_sim::Handle;
-use tsdb::keys::{Keys, SegmentKey};
 use tsdb::Scope;
+use tsdb::keys::{Keys, SegmentKey};
 use wire::Head;
 
 use crate::ledger::Ledger;

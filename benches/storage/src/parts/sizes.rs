@@ -30,7 +30,15 @@ const OF_VICTORIA_MAX: [f64; 2] = [0.70, 0.57];
 pub fn run(sets: &[(DataSet, bool)]) -> Outcome<Vec<Table>> {
     let mut sizes = Table::new(
         "Size, everything included (labels, indexes, footers, timelines), bytes a sample",
-        &["set", "samples", "foxfire day block (zstd 9)", "zstd 3", "blocks of 2 h (zstd 3)", "Prometheus", "VictoriaMetrics"],
+        &[
+            "set",
+            "samples",
+            "foxfire day block (zstd 9)",
+            "zstd 3",
+            "blocks of 2 h (zstd 3)",
+            "Prometheus",
+            "VictoriaMetrics",
+        ],
     );
     let mut gates = Table::new("Size against the gates", &["set", "gate", "figure", "limit", "verdict"]);
     for (data, with_peers) in sets {
@@ -70,7 +78,8 @@ pub fn run(sets: &[(DataSet, bool)]) -> Outcome<Vec<Table>> {
 /// The kinds of samples that each set has.
 #[must_use]
 pub fn data(sets: &[(DataSet, bool)]) -> Table {
-    let header = ["set", "series", "samples", "constant series", "samples unlike the one before", "NaNs left out"];
+    let header =
+        ["set", "series", "samples", "constant series", "samples unlike the one before", "NaNs left out"];
     let mut table = Table::new("Data", &header);
     for (data, _) in sets {
         let stats = data.stats();
@@ -112,7 +121,8 @@ fn note_peer(table: &mut Table, set: &str, name: &str, peer: &Peer) {
         let part = percent(inexact as f64, size.samples as f64);
         format!("; {} of {} samples ({part}) come back with other bits", count(inexact), count(size.samples))
     });
-    table.note(format!("{name} on {set}: {}{inexact}.", size.remark));
+    let bare = (size.bytes - size.index_bytes) as f64 / size.samples.max(1) as f64;
+    table.note(format!("{name} on {set}: {}; without its index {bare:.4}{inexact}.", size.remark));
 }
 
 /// Bytes of a set as one block, each sample of which was read back.
@@ -135,7 +145,11 @@ pub fn day_bytes(data: &DataSet, zstd_level: i32) -> Outcome<u64> {
                 let same = series.labels == expected.labels
                     && series.timestamps == expected.timestamps
                     && series.values.len() == expected.values.len()
-                    && series.values.iter().zip(expected.values.iter()).all(|(a, b)| a.to_bits() == b.to_bits());
+                    && series
+                        .values
+                        .iter()
+                        .zip(expected.values.iter())
+                        .all(|(a, b)| a.to_bits() == b.to_bits());
                 if !same {
                     return Err(format!("{} came back changed", expected.labels).into());
                 }

@@ -18,7 +18,13 @@ use crate::table::Table;
 pub fn run(sets: &[(DataSet, bool)], repeat: usize) -> Outcome<Table> {
     let mut table = Table::new(
         format!("Speed, million samples a second and core, best of {repeat}"),
-        &["set", "encode, zstd 3", "encode, zstd 9", "decode, all series", "decode, counting only series that vary"],
+        &[
+            "set",
+            "encode, zstd 3",
+            "encode, zstd 9",
+            "decode, all series",
+            "decode, counting only series that vary",
+        ],
     );
     for (data, _) in sets {
         let stats = data.stats();

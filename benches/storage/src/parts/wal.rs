@@ -19,6 +19,9 @@ pub const NODE_BYTES_MAX: f64 = 0.7;
 /// Most bytes a sample where a segment has a hundred targets.
 const HUNDRED_BYTES_MAX: f64 = 1.0;
 
+/// Series that say how a scrape went: those of [`with_report`].
+pub const REPORT_SERIES: usize = 5;
+
 /// What some segments took.
 #[derive(Clone, Debug, Default)]
 pub struct SegmentSizes {
@@ -53,66 +56,102 @@ impl SegmentSizes {
 /// # Errors
 /// Where a scrape is not stored, or a sample does not come back as it was.
 pub fn run(captures: &[Capture], seed: u64, repeat: usize) -> Outcome<Vec<Table>> {
-    let mut sizes = Table::new(
-        "WAL segments (keyframes included, first segments too)",
-        &["scrapes of", "targets (T)", "scrapes each (K)", "samples a scrape", "bytes a scrape, mean", "median", "bytes a sample", "write units a segment, mean", "most", "payloads as objects", "layouts: number, bytes"],
-    );
-    let mut speed = Table::new(
-        format!("WAL speed, microseconds a scrape, best of {repeat}: the whole of `Store::append`, and of reading everything back with `Store::select`"),
-        &["scrapes of", "T", "K", "append", "read back"],
-    );
-    let mut gates = Table::new("WAL against the gates", &["what", "figure", "limit", "verdict"]);
-    let mut measure = |name: &str, ticks: &[Vec<Scrape>], together: usize| -> Outcome<SegmentSizes> {
-        let targets = ticks.first().map_or(0, Vec::len);
-        let mut best = SegmentSizes::default();
-        for turn in 0..repeat.max(1) {
-            let found = append_all(ticks, together)?;
-            let (append, read) = (best.append_seconds, best.read_seconds);
-            best = found;
-            if turn > 0 {
-                best.append_seconds = best.append_seconds.min(append);
-                best.read_seconds = best.read_seconds.min(read);
-            }
-        }
-        sizes.row(size_cells(name, targets, together, &best));
-        let micros = |seconds: f64| format!("{:.0}", seconds * 1e6 / best.scrapes as f64);
-        speed.row([name.to_owned(), targets.to_string(), together.to_string(), micros(best.append_seconds), micros(best.read_seconds)]);
-        Ok(best)
-    };
+    let mut tables = Tables::new(repeat);
     for capture in captures {
         let mut random = Random::new(seed).split(&capture.job);
         let scrapes = capture.scrapes(Instants::Scheduled)?;
-        let ticks: Vec<Vec<Scrape>> = scrapes.into_iter().map(|scrape| vec![with_report(scrape, &mut random)]).collect();
-        let single = measure(&format!("real {}", capture.job), &ticks, 1)?;
-        measure(&format!("real {}", capture.job), &ticks, 4)?;
+        let ticks: Vec<Vec<Scrape>> =
+            scrapes.into_iter().map(|scrape| vec![with_report(scrape, &mut random)]).collect();
+        let name = format!("real {}", capture.job);
+        let single = tables.measure(&name, &ticks, 1)?;
+        tables.measure(&name, &ticks, 4)?;
         if capture.job == "node" {
-            let figure = single.bytes_a_sample();
-            let verdict = at_most(figure, NODE_BYTES_MAX);
-            gates.row(["real node_exporter, T1 K1: bytes a sample".to_owned(), format!("{figure:.3}"), NODE_BYTES_MAX.to_string(), verdict.to_owned()]);
-            let figure = mean(&single.write_units);
-            gates.row(["the same: write units a scrape, mean".to_owned(), format!("{figure:.2}"), "1".to_owned(), at_most(figure, 1.0).to_owned()]);
-            let figure = median(&single.write_units);
-            gates.row(["the same, median".to_owned(), figure.to_string(), "1".to_owned(), at_most(figure as f64, 1.0).to_owned()]);
+            let (units, median) = (mean(&single.write_units), median(&single.write_units));
+            tables.gate("real node_exporter, T1 K1: bytes a sample", single.bytes_a_sample(), NODE_BYTES_MAX);
+            tables.gate("the same: write units a scrape, mean", units, 1.0);
+            tables.gate("the same: write units a scrape, median", median as f64, 1.0);
         }
     }
     for targets in [1, 10, 100] {
         let mut random = Random::new(seed).split("reports");
         let machines = nodes(seed, targets, GENERATED_STEPS);
-        let tick = |step: usize| machines.iter().map(|target| target.scrape(step)).collect::<Vec<Scrape>>();
         let ticks: Vec<Vec<Scrape>> = (0..GENERATED_STEPS)
-            .map(|step| tick(step).into_iter().map(|scrape| with_report(scrape, &mut random)).collect())
+            .map(|step| machines.iter().map(|target| with_report(target.scrape(step), &mut random)).collect())
             .collect();
         for together in [1, 4] {
-            let found = measure("generated nodes", &ticks, together)?;
-            if targets == 100 && together == 1 {
+            let found = tables.measure("generated nodes", &ticks, together)?;
+            if (targets, together) == (100, 1) {
                 let figure = found.bytes_a_sample();
-                let verdict = at_most(figure, HUNDRED_BYTES_MAX);
-                gates.row(["generated nodes, T100 K1: bytes a sample".to_owned(), format!("{figure:.3}"), "1.0".to_owned(), verdict.to_owned()]);
+                tables.gate("generated nodes, T100 K1: bytes a sample", figure, HUNDRED_BYTES_MAX);
             }
         }
     }
-    sizes.note("Every scrape has its duration in nanoseconds and its five report series. A segment's row adds its key and about 30 bytes; write units count all of it. Every sample was read back and has the same bits.");
+    let Tables { mut sizes, speed, gates, .. } = tables;
+    sizes.note(
+        "Every scrape has its duration in nanoseconds and its five report series. A segment's row adds its key and about \
+         30 bytes; write units count all of it. Every sample was read back and has the same bits.",
+    );
     Ok(vec![sizes, speed, gates])
+}
+
+/// What [`run`] gives, as it grows.
+struct Tables {
+    sizes: Table,
+    speed: Table,
+    gates: Table,
+    repeat: usize,
+}
+
+impl Tables {
+    fn new(repeat: usize) -> Self {
+        let header = [
+            "scrapes of",
+            "targets (T)",
+            "scrapes each (K)",
+            "samples a scrape",
+            "bytes a scrape, mean",
+            "median",
+            "bytes a sample",
+            "write units a segment, mean",
+            "most",
+            "payloads as objects",
+            "layouts: number, bytes",
+        ];
+        let sizes = Table::new("WAL segments (keyframes included, first segments too)", &header);
+        let title = format!(
+            "WAL speed, microseconds a scrape, best of {repeat}: all of `Store::append`, and reading everything back with \
+             `Store::select`"
+        );
+        let speed = Table::new(title, &["scrapes of", "T", "K", "append", "read back"]);
+        let gates = Table::new("WAL against the gates", &["what", "figure", "limit", "verdict"]);
+        Self { sizes, speed, gates, repeat }
+    }
+
+    /// Measures scrapes, `together` ticks a segment.
+    fn measure(&mut self, name: &str, ticks: &[Vec<Scrape>], together: usize) -> Outcome<SegmentSizes> {
+        let targets = ticks.first().map_or(0, Vec::len);
+        let mut best = append_all(ticks, together)?;
+        for _ in 1..self.repeat {
+            let again = append_all(ticks, together)?;
+            best.append_seconds = best.append_seconds.min(again.append_seconds);
+            best.read_seconds = best.read_seconds.min(again.read_seconds);
+        }
+        self.sizes.row(size_cells(name, targets, together, &best));
+        let micros = |seconds: f64| format!("{:.0}", seconds * 1e6 / best.scrapes as f64);
+        self.speed.row([
+            name.to_owned(),
+            targets.to_string(),
+            together.to_string(),
+            micros(best.append_seconds),
+            micros(best.read_seconds),
+        ]);
+        Ok(best)
+    }
+
+    fn gate(&mut self, what: &str, figure: f64, limit: f64) {
+        let verdict = at_most(figure, limit);
+        self.gates.row([what.to_owned(), format!("{figure:.3}"), limit.to_string(), verdict.to_owned()]);
+    }
 }
 
 fn size_cells(name: &str, targets: usize, together: usize, sizes: &SegmentSizes) -> Vec<String> {
@@ -148,7 +187,8 @@ fn mean(numbers: &[u64]) -> f64 {
 pub fn with_report(mut scrape: Scrape, random: &mut Random) -> Scrape {
     let nanos = 20_000_000 + random.below(15_000_000);
     scrape.outcome.duration = std::time::Duration::from_nanos(nanos);
-    let target = scrape.samples.first().map(|sample| sample.labels.project(&["instance", "job"])).unwrap_or_default();
+    let target =
+        scrape.samples.first().map(|sample| sample.labels.project(&["instance", "job"])).unwrap_or_default();
     let samples = scrape.samples.len() as f64;
     for (name, value) in [
         ("up", 1.0),
@@ -180,7 +220,9 @@ pub fn append_all(ticks: &[Vec<Scrape>], together: usize) -> Outcome<SegmentSize
         lab.wait_until(tick + 1_000);
         let (appended, took) = timed(|| lab.measure(store.append(tick, Shard::scrape(0), &scrapes)));
         let appended = appended?;
-        let Appended::Written(summary) = appended.output? else { return Err("a segment was not written".into()) };
+        let Appended::Written(summary) = appended.output? else {
+            return Err("a segment was not written".into());
+        };
         sizes.append_seconds += took.as_secs_f64();
         sizes.payloads.push(summary.bytes);
         sizes.scrapes += u64::from(summary.scrapes);

@@ -32,11 +32,7 @@ pub(super) fn lines(
 ) -> Outcome<()> {
     let mut stream = TcpStream::connect(address)?;
     let method = if body.is_empty() { "GET" } else { "POST" };
-    write!(
-        stream,
-        "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    )?;
+    write!(stream, "{method} {path} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {}\r\n\r\n", body.len())?;
     stream.write_all(body)?;
     let mut reader = BufReader::with_capacity(1 << 20, stream);
     let mut line = String::new();

@@ -55,7 +55,7 @@ pub fn prometheus(data: &DataSet) -> Outcome<Peer> {
         size.index_bytes += std::fs::metadata(block.join("index"))?.len();
         blocks += 1;
     }
-    size.remark = format!("{}; {blocks} block(s)", version("promtool"));
+    size.remark = format!("{}; {blocks} block(s)", version("prometheus"));
     if size.samples != data.samples() {
         return Err(format!("promtool stored {} of {} samples", size.samples, data.samples()).into());
     }

@@ -93,7 +93,8 @@ impl Server {
         self.wait(|server| {
             let metrics = call(&server.address, "/metrics", &[])?;
             let busy = metrics.lines().any(|line| {
-                let active = line.starts_with("vm_active_merges") || line.starts_with("vm_active_force_merges");
+                let active =
+                    line.starts_with("vm_active_merges") || line.starts_with("vm_active_force_merges");
                 active && !line.ends_with(" 0")
             });
             quiet = if busy { 0 } else { quiet + 1 };
@@ -170,10 +171,12 @@ fn compare(address: &str, data: &DataSet) -> Outcome<(u64, u64)> {
         }
         let exported: Exported = serde_json::from_str(line)?;
         let labels = Labels::from_pairs(exported.metric);
-        let series = known.get(&labels).ok_or_else(|| format!("{PROGRAM} gave {labels}, which it was not given"))?;
+        let series =
+            known.get(&labels).ok_or_else(|| format!("{PROGRAM} gave {labels}, which it was not given"))?;
         for (at, value) in exported.timestamps.iter().zip(&exported.values) {
             let number = series.timestamps.binary_search(at);
-            let number = number.map_err(|_| format!("{PROGRAM} gave {labels} at {at}, which it was not given"))?;
+            let number =
+                number.map_err(|_| format!("{PROGRAM} gave {labels} at {at}, which it was not given"))?;
             samples += 1;
             inexact += u64::from(series.values.get(number).map(|v| v.to_bits()) != Some(value.to_bits()));
         }

@@ -1,17 +1,20 @@
 //! Properties of blocks: what is written comes back, whatever it is, and damage is noticed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures::executor::block_on;
+use model::histogram::CUSTOM_BUCKETS_SCHEMA;
 use model::matcher::matches_all;
 use model::value::{STALE_NAN_BITS, stale_nan};
-use model::{Labels, MatchOp, Matcher};
+use model::{
+    CounterResetHint, Exemplar, FloatHistogram, Labels, MatchOp, Matcher, Metadata, MetricType, Span,
+};
 use platform::{ByteRange, ListedObject, Object, Objects, PlatformError, PlatformFuture, Put, Version};
 use proptest::prelude::*;
-use storage::Series;
+use storage::{HistogramColumn, Series, SeriesExemplars};
 use wire::{BlockFile, BlockMeta};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -19,6 +22,9 @@ use super::*;
 
 mod captures;
 mod damage;
+mod exemplars;
+mod histograms;
+mod requests;
 mod roundtrip;
 
 /// Objects in memory that count what is read.
@@ -108,12 +114,54 @@ fn store(block: &WrittenBlock) -> (Arc<Memory>, BlockMeta) {
     (memory, meta)
 }
 
-/// A series with its values as bits, so that NaNs compare.
-type Comparable = (Labels, Vec<i64>, Vec<u64>);
+/// A series with its values as bits, so that NaNs compare; and its histograms, which compare so.
+type Comparable = (Labels, Vec<i64>, Vec<u64>, Vec<(i64, FloatHistogram)>);
 
 fn comparable(series: &Series) -> Comparable {
     let bits = series.values.iter().map(|value| value.to_bits()).collect();
-    (series.labels.clone(), series.timestamps.to_vec(), bits)
+    let histograms = series.histograms.timestamps.iter().zip(series.histograms.values.iter());
+    let histograms =
+        histograms.map(|(timestamp, value)| (*timestamp, FloatHistogram::clone(value))).collect();
+    (series.labels.clone(), series.timestamps.to_vec(), bits, histograms)
+}
+
+/// A histogram of one of several kinds, strange ones among them.
+fn histogram(kind: u8, n: u32) -> FloatHistogram {
+    let count = f64::from(n);
+    let plain = FloatHistogram {
+        schema: 3,
+        zero_threshold: 1e-128,
+        zero_count: f64::from(n / 7),
+        count,
+        sum: count * 0.37,
+        positive_spans: vec![Span { offset: -2, length: 2 }, Span { offset: 3, length: 1 }],
+        positive_buckets: vec![f64::from(n / 2), f64::from(n / 3), f64::from(n % 5)],
+        ..FloatHistogram::default()
+    };
+    match kind {
+        0 | 1 => plain,
+        2 => FloatHistogram {
+            positive_buckets: vec![count * 0.1, -0.0, f64::from_bits(0x7ff8_0000_0000_0000 | u64::from(n))],
+            counter_reset_hint: CounterResetHint::Gauge,
+            ..plain
+        },
+        3 => FloatHistogram {
+            negative_spans: vec![Span { offset: 1, length: 1 + n % 3 }],
+            negative_buckets: (0..=n % 3).map(f64::from).collect(),
+            counter_reset_hint: CounterResetHint::CounterReset,
+            ..plain
+        },
+        4 => FloatHistogram {
+            schema: CUSTOM_BUCKETS_SCHEMA,
+            zero_threshold: -0.0,
+            custom_values: vec![0.1, 1.5, f64::from(n % 2 + 3)],
+            counter_reset_hint: CounterResetHint::NotCounterReset,
+            ..plain
+        },
+        5 => FloatHistogram { sum: stale_nan(), ..plain },
+        6 => FloatHistogram::default(),
+        _ => FloatHistogram::stale(),
+    }
 }
 
 fn all_comparable<'a>(series: impl IntoIterator<Item = &'a Series>) -> Vec<Comparable> {

@@ -9,9 +9,10 @@ use storage::{HistogramColumn, Series, SeriesExemplars};
 use wire::{BlockFile, BlockMeta, SeriesRange, WireLabels};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::block::{BlockOptions, BlockWriter, compare, object_key};
+use crate::block::{BlockOptions, BlockStats, BlockWriter, WrittenBlock, compare, object_key};
 use crate::error::TsdbError;
 use crate::planner::{LEVEL_MAX, window_of};
+use crate::replay::Replayed;
 use crate::store::Store;
 use crate::together::{Work, together};
 
@@ -87,7 +88,12 @@ impl<'a> Output<'a> {
         let stats = written.stats;
         let Some((first, last)) = self.range.take() else { return Ok(None) };
         self.store_files(written.files).await?;
-        Ok(Some(BlockMeta {
+        let range = SeriesRange { first: WireLabels::from(&first), last: WireLabels::from(&last) };
+        Ok(Some(BlockMeta { series_range: Some(range), ..self.meta(&stats) }))
+    }
+
+    fn meta(self, stats: &BlockStats) -> BlockMeta {
+        BlockMeta {
             id: self.id,
             level: self.level,
             min_time: stats.min_time,
@@ -97,11 +103,8 @@ impl<'a> Output<'a> {
             set_hash: format!("{:032x}", stats.set_hash),
             files: self.files,
             parents: self.parents,
-            series_range: Some(SeriesRange {
-                first: WireLabels::from(&first),
-                last: WireLabels::from(&last),
-            }),
-        }))
+            series_range: None,
+        }
     }
 
     async fn store_files(&mut self, files: Vec<(String, Bytes)>) -> Result<(), TsdbError> {
@@ -129,24 +132,51 @@ pub(super) fn bytes_of(block: &BlockMeta) -> u64 {
 }
 
 impl Store {
-    /// Stores series, sorted by [`crate::block::compare`], as one block of level 1 for each window of level 2 that has
-    /// samples: samples that come late, with timestamps of any age, land where they belong.
-    pub(super) async fn store_by_window(&self, series: &[Series]) -> Result<Vec<BlockMeta>, TsdbError> {
+    /// Stores what segments amount to as one block of level 1 for each window of level 2 that it has anything in: samples
+    /// that come late, with timestamps of any age, land where they belong.
+    pub(super) async fn store_by_window(&self, mut replayed: Replayed) -> Result<Vec<BlockMeta>, TsdbError> {
         let mut outputs: BTreeMap<i64, Output<'_>> = BTreeMap::new();
-        for series in series {
+        let output = || {
+            let id = self.keys.block_id(&self.ports.unique_id());
+            Output::new(self, id, 1, vec![])
+        };
+        replayed.series.sort_by(|a, b| compare(&a.labels, &b.labels));
+        for series in &replayed.series {
             for (window, part) in by_window(series) {
-                let output = outputs.entry(window).or_insert_with(|| {
-                    let id = self.keys.block_id(&self.ports.unique_id());
-                    Output::new(self, id, 1, vec![])
-                });
-                output.push(&part).await?;
+                outputs.entry(window).or_insert_with(output).push(&part).await?;
+            }
+        }
+        for series in &replayed.exemplars {
+            for exemplars in
+                series.exemplars.chunk_by(|a, b| window_of(2, a.timestamp) == window_of(2, b.timestamp))
+            {
+                let Some(first) = exemplars.first() else { continue };
+                let part = SeriesExemplars { labels: series.labels.clone(), exemplars: exemplars.to_vec() };
+                let window = window_of(2, first.timestamp);
+                outputs.entry(window).or_insert_with(output).push_exemplars(&part)?;
             }
         }
         let mut metas = Vec::with_capacity(outputs.len());
-        for output in outputs.into_values() {
+        for mut output in outputs.into_values() {
+            for metadata in &replayed.metadata {
+                output.push_metadata(metadata);
+            }
             metas.extend(output.finish().await?);
         }
         Ok(metas)
+    }
+
+    /// Stores a block that was written elsewhere, under an id of its own (P8); until a manifest names it, it is nothing.
+    pub(crate) async fn store_block(
+        &self,
+        block: WrittenBlock,
+        level: u32,
+        parents: Vec<String>,
+    ) -> Result<BlockMeta, TsdbError> {
+        let id = self.keys.block_id(&self.ports.unique_id());
+        let mut output = Output::new(self, id, level, parents);
+        output.store_files(block.files).await?;
+        Ok(BlockMeta { series_range: None, ..output.meta(&block.stats) })
     }
 }
 

@@ -12,7 +12,6 @@ use platform::{Deadline, RowRange};
 use wire::Manifest;
 
 use super::report::{Compacted, JobKind, JobReport, Volume};
-use crate::block::compare;
 use crate::error::TsdbError;
 use crate::head::{Commit, Committed};
 use crate::keys::{HOUR_MS, SegmentKey};
@@ -50,7 +49,7 @@ impl Store {
             samples_max: u64::MAX,
             deletions: self.deletions_of_segments(&parent.manifest, from)?,
         };
-        let mut replay = Replay::new(rules, |_| true);
+        let mut replay = Replay::new(rules, |_| true).with_extras();
         let in_order: Vec<&SegmentRow> = context.iter().chain(&rows).collect();
         for batch in in_order.chunks(BATCH) {
             self.ports.check(deadline, "compacting segments")?;
@@ -61,12 +60,12 @@ impl Store {
         let still_near =
             |key: &SegmentKey| watermark.saturating_sub(key.tick) <= self.settings.staleness_gap_ms;
         let context = replay.context().into_iter().filter(still_near).map(|key| key.to_string()).collect();
-        let mut series = replay.finish();
-        series.sort_by(|a, b| compare(&a.labels, &b.labels));
+        let replayed = replay.finish_all();
+        let expected: u64 = replayed.series.iter().map(|series| series.sample_count() as u64).sum();
 
         let mut manifest = self.successor(parent);
         manifest.context = context;
-        let blocks = self.store_by_window(&series).await?;
+        let blocks = self.store_by_window(replayed).await?;
         manifest.blocks.extend(blocks.iter().cloned());
         let report = JobReport {
             segments: rows.len() as u64,
@@ -75,11 +74,10 @@ impl Store {
             ..JobReport::new(JobKind::Segments, 1)
         };
         let samples = report.written().samples;
-        let replayed: u64 = series.iter().map(|series| series.sample_count() as u64).sum();
-        if samples != replayed {
+        if samples != expected {
             return Err(TsdbError::Halt {
                 invariant: "S7",
-                reason: format!("{replayed} samples of segments became {samples} of blocks"),
+                reason: format!("{expected} samples of segments became {samples} of blocks"),
             });
         }
         let commit = self.commit(parent, manifest, watermark).await?;

@@ -217,13 +217,13 @@ fn run(fault: Option<(u64, platform_sim::Fate)>) -> u64 {
     let world = World::new(START);
     let store = world.store(tight());
     let mut all = vec![];
-    for tick in 0..40 {
-        let at = START + tick * 60_000;
+    for tick in 0..12 {
+        let at = START + tick * 200_000;
         world.set_now(at);
         let samples = [("a", tick as f64), ("b", 1.0), ("c", tick as f64), ("d", 2.0)];
         all.push(Given { tick: at, shard: 0, scrapes: vec![scrape(1, at, &samples)] });
         give(&world, &store, all.last().unwrap());
-        if tick % 10 == 5 {
+        if tick % 5 == 4 {
             world.run(store.compact(i64::MAX, FOREVER)).unwrap().unwrap();
         }
     }

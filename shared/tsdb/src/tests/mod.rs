@@ -7,4 +7,4 @@ mod faults;
 pub(crate) mod model;
 mod parts;
 mod protocol;
-mod world;
+pub(crate) mod world;

@@ -43,7 +43,8 @@ impl Prob {
     fn learn(&mut self, bit: bool) {
         let rate = u32::from(RATES[usize::from(self.seen.min(SEEN_MAX))]);
         let one = u32::from(self.one);
-        self.one = if bit { one + ((65_535 - one) * rate >> 16) } else { one - (one * rate >> 16) } as u16;
+        self.one =
+            if bit { one + (((65_535 - one) * rate) >> 16) } else { one - ((one * rate) >> 16) } as u16;
         self.seen = (self.seen + 1).min(SEEN_MAX);
     }
 
@@ -131,7 +132,7 @@ impl BitWriter {
 }
 
 fn split_of(low: u32, high: u32, one: u32) -> u32 {
-    low + (u64::from(high - low) * u64::from(one) >> 16) as u32
+    low + ((u64::from(high - low) * u64::from(one)) >> 16) as u32
 }
 
 impl Coder for BitWriter {

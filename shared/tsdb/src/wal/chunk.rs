@@ -148,7 +148,7 @@ impl<'a, C: Coder> Pass<'a, C> {
         let mut cursor = 0usize;
         for rank in 0..series as u32 {
             let given = self.take(&mut cursor, rank);
-            self.sample(rank, given, true);
+            self.sample(rank, given.as_ref(), true);
             if rank & 0xfff == 0 && self.coder.is_refused() {
                 return;
             }
@@ -169,7 +169,7 @@ impl<'a, C: Coder> Pass<'a, C> {
                 return self.coder.refuse();
             }
             let given = self.take(&mut cursor, rank as u32);
-            self.sample(rank as u32, given, false);
+            self.sample(rank as u32, given.as_ref(), false);
             next = rank + 1;
         }
     }
@@ -190,12 +190,12 @@ impl<'a, C: Coder> Pass<'a, C> {
         }
     }
 
-    fn sample(&mut self, rank: u32, given: Option<Given<'a>>, dense: bool) {
+    fn sample(&mut self, rank: u32, given: Option<&Given<'a>>, dense: bool) {
         let Some(slot) = self.states.slots.get_mut(rank as usize) else { return self.coder.refuse() };
         let before = slot.value();
         let before_histogram =
             (before.code == HISTOGRAM).then(|| self.states.histograms.get(&rank)).flatten();
-        let event = match &given {
+        let event = match given {
             None => Event::Absent,
             Some(Given::Float(value)) => {
                 let same = before.float().is_some_and(|before| before.to_bits() == value.to_bits());
@@ -215,13 +215,13 @@ impl<'a, C: Coder> Pass<'a, C> {
             }
             Event::Unchanged => {}
             Event::Changed => {
-                let value = match &given {
+                let value = match given {
                     Some(Given::Float(value)) => Value::of(*value, slot),
                     Some(Given::Histogram(_)) => Value::HISTOGRAM,
                     None => Value { code: 0, number: 0 },
                 };
                 if values.code_value(self.coder, slot, &mut self.near, value).code == HISTOGRAM {
-                    let given = match &given {
+                    let given = match given {
                         Some(Given::Histogram(histogram)) => Some(histogram.as_ref()),
                         _ => None,
                     };

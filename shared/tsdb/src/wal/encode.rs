@@ -366,7 +366,7 @@ impl<'a> Encoder<'a> {
         let references: Vec<BaseRef> = self.bases.iter().map(|base| base.reference.clone()).collect();
         let (payload, index) = front::seal(self.key, references, &self.heads, &chunks, &self.boundaries);
         let chunk_bytes: u64 = index.chunks.iter().map(|chunk| chunk.len).sum();
-        let checksum = front::checksum(&payload);
+        let checksum = front::checksum_in(&payload).unwrap_or_default();
         (self.summary.min_time, self.summary.max_time) = self.times.unwrap_or_default();
         self.summary.bytes = payload.len() as u64;
         self.summary.checksum = checksum;

@@ -360,9 +360,26 @@ pub(super) fn seal(
     (out, index)
 }
 
-/// The checksum in a payload that was just sealed.
-pub(super) fn checksum(payload: &[u8]) -> u64 {
-    envelope::start(MAGIC, &mut Cursor::new(payload)).unwrap_or_default()
+/// The checksum that a payload says that it has; whether it is right is another question.
+pub(crate) fn checksum_in(payload: &[u8]) -> Option<u64> {
+    envelope::start(MAGIC, &mut Cursor::new(payload)).ok()
+}
+
+/// The index that a payload says that it has, whose checksum somebody else has verified.
+pub(crate) fn index_in(key: &SegmentKey, payload: &[u8]) -> Result<Index, Corrupt> {
+    let mut cursor = Cursor::new(payload);
+    envelope::start(MAGIC, &mut cursor)?;
+    let [index, _] = parts(&mut cursor)?;
+    Index::decode(key, index, cursor.remaining() as u64)
+}
+
+/// The index and the heads.
+fn parts<'a>(cursor: &mut Cursor<'a>) -> Result<[&'a [u8]; 2], Corrupt> {
+    let mut part = || {
+        let len = usize::try_from(cursor.varint()?).unwrap_or(usize::MAX);
+        cursor.take(len)
+    };
+    Ok([part()?, part()?])
 }
 
 /// The front of a payload, of which at least the front is there.
@@ -385,12 +402,7 @@ impl Front {
     pub fn read(key: &SegmentKey, payload: &[u8]) -> Result<Self, Corrupt> {
         let mut cursor = Cursor::new(payload);
         let checksum = envelope::start(MAGIC, &mut cursor)?;
-        let mut parts = [&payload[..0]; 2];
-        for part in &mut parts {
-            let len = usize::try_from(cursor.varint()?).unwrap_or(usize::MAX);
-            *part = cursor.take(len)?;
-        }
-        let [index, heads] = parts;
+        let [index, heads] = parts(&mut cursor)?;
         let index = Index::decode(key, index, cursor.remaining() as u64)?;
         let len = payload.len() - cursor.remaining();
         let covered = if index.chunks.len() > 1 { len } else { payload.len() };

@@ -43,6 +43,7 @@ pub use decode::{
 };
 pub use encode::{EncodeOptions, EncodedSegment, SegmentSummary, encode};
 pub use front::{BaseRef, ChunkRef, Front, Index};
+pub(crate) use front::{checksum_in, index_in};
 pub use layout::{Layout, LayoutId};
 
 /// Most series of one layout, and so of one scrape, that a reader accepts. What scrapers accept of a target must stay

@@ -61,7 +61,7 @@ impl Shelf {
         }
         let decoded = self.decode(key, &segment.payload)?;
         let front = Front::read(key, &segment.payload).expect("it was just decoded");
-        assert_eq!(front.layout_ids().iter().all(|id| segment.summary.layouts.contains(id)), true);
+        assert!(front.layout_ids().iter().all(|id| segment.summary.layouts.contains(id)));
         assert_eq!((&front.index, front.len as u64), (&segment.index, segment.front_len));
         assert_eq!(front.checksum, segment.summary.checksum);
         Ok(decoded)

@@ -270,5 +270,5 @@ impl Values {
 fn smooth(average: &mut u8, length: u8) {
     // At most 64 bits are 256 quarters less one.
     let now = (u16::from(length) * 4).min(252);
-    *average = ((u16::from(*average) + now + 1) / 2) as u8;
+    *average = (u16::from(*average) + now).div_ceil(2) as u8;
 }

@@ -6,8 +6,12 @@
 mod alerting;
 mod bad_targets;
 mod crash;
+mod damage;
+mod disk;
+mod duckdb_questions;
 mod errors;
 mod lifecycle;
 mod node_exporters;
 mod remote_write;
 mod self_scrape;
+mod soak;

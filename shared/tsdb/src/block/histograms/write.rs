@@ -95,8 +95,10 @@ impl HistogramWriter {
     fn flush(&mut self) -> Result<(), BlockError> {
         let rows = std::mem::take(&mut self.pending);
         self.pending_counts = 0;
+        if rows.is_empty() {
+            return Ok(());
+        }
         let result = match self.open.take() {
-            _ if rows.is_empty() => return Ok(()),
             Some(open) => Ok(open),
             None => OpenFile::new(self.options.zstd_level),
         };

@@ -39,6 +39,7 @@ prop_compose! {
         gaps in prop::collection::vec(any::<prop::sample::Index>(), 0..3),
         stale in prop::collection::vec(any::<prop::sample::Index>(), 0..3),
         values in any_values(200),
+        histograms in prop_oneof![3 => Just(Vec::new()), 1 => prop::collection::vec((any::<bool>(), 0u8..9, 0u32..100), 200)],
     ) -> Series {
         let mut timestamps: Vec<i64> = instants.get(target).and_then(|all| all.get(from..to)).unwrap_or_default().to_vec();
         for gap in gaps {
@@ -58,7 +59,34 @@ prop_compose! {
             labels.set(name, value);
         }
         labels.set("__name__", metric);
-        Series::floats(labels.build(), timestamps.into(), values.into())
+        let series = Series::floats(labels.build(), timestamps.into(), values.into());
+        with_histograms(&series, &histograms)
+    }
+}
+
+/// A series in which some samples are histograms: those that `kinds` says.
+fn with_histograms(series: &Series, kinds: &[(bool, u8, u32)]) -> Series {
+    let mut kind = 1;
+    let mut column: Vec<(i64, Arc<FloatHistogram>)> = Vec::new();
+    let mut floats: Vec<(i64, f64)> = Vec::new();
+    for (at, (timestamp, value)) in series.timestamps.iter().zip(series.values.iter()).enumerate() {
+        match kinds.get(at) {
+            Some((true, next, n)) => {
+                // Most have the structure of the one before.
+                kind = if n % 4 == 0 { *next } else { kind };
+                column.push((*timestamp, Arc::new(histogram(kind, *n))));
+            }
+            _ => floats.push((*timestamp, *value)),
+        }
+    }
+    let (timestamps, values): (Vec<_>, Vec<_>) = column.into_iter().unzip();
+    Series {
+        histograms: HistogramColumn { timestamps: timestamps.into(), values: values.into() },
+        ..Series::floats(
+            series.labels.clone(),
+            floats.iter().map(|float| float.0).collect(),
+            floats.iter().map(|float| float.1).collect(),
+        )
     }
 }
 
@@ -98,15 +126,23 @@ fn naive(series: &Series, min: i64, max: i64) -> Option<Series> {
     let samples = series.timestamps.iter().zip(series.values.iter());
     let (timestamps, values): (Vec<i64>, Vec<f64>) =
         samples.filter(|(t, _)| (min..=max).contains(*t)).map(|(t, v)| (*t, *v)).unzip();
-    let labels = series.labels.clone();
-    (!timestamps.is_empty()).then(|| Series::floats(labels, timestamps.into(), values.into()))
+    let histograms = series.histograms.timestamps.iter().zip(series.histograms.values.iter());
+    let (histogram_timestamps, histograms): (Vec<i64>, Vec<Arc<FloatHistogram>>) =
+        histograms.filter(|(t, _)| (min..=max).contains(*t)).map(|(t, v)| (*t, Arc::clone(v))).unzip();
+    let found = Series {
+        histograms: HistogramColumn { timestamps: histogram_timestamps.into(), values: histograms.into() },
+        ..Series::floats(series.labels.clone(), timestamps.into(), values.into())
+    };
+    (found.sample_count() > 0).then_some(found)
 }
 
 fn set_hash(series: &[Series]) -> u128 {
     let sample = |series: &Series| {
         let hash = series.labels.hash();
         let samples = series.timestamps.iter().zip(series.values.iter());
-        samples.fold(0u128, |sum, (t, v)| sum.wrapping_add(sample_hash(hash, *t, v.to_bits())))
+        let floats = samples.map(|(t, v)| sample_hash(hash, *t, v.to_bits()));
+        let histograms = series.histograms.timestamps.iter().zip(series.histograms.values.iter());
+        floats.chain(histograms.map(|(t, h)| histogram_hash(hash, *t, h))).fold(0, u128::wrapping_add)
     };
     series.iter().map(sample).fold(0, u128::wrapping_add)
 }
@@ -127,7 +163,8 @@ proptest! {
         let block = write(&all, options);
         let stats = &block.stats;
         let expected: Vec<Series> = all.iter().filter_map(|s| naive(s, i64::MIN, i64::MAX)).collect();
-        let times: Vec<i64> = expected.iter().flat_map(|s| s.timestamps.to_vec()).collect();
+        let times = |s: &Series| [s.timestamps.to_vec(), s.histograms.timestamps.to_vec()].concat();
+        let times: Vec<i64> = expected.iter().flat_map(times).collect();
         prop_assert_eq!(stats.series, expected.len() as u64);
         prop_assert_eq!(stats.samples, times.len() as u64);
         prop_assert_eq!((stats.min_time, stats.max_time), (times.iter().copied().min().unwrap_or(0), times.iter().copied().max().unwrap_or(0)));
@@ -167,7 +204,20 @@ proptest! {
             prop_assert_eq!(all_comparable(&selected), all_comparable(&matching(&[&matchers])));
             let labels = block_on(reader.series(&[matchers.clone(), other.clone()], min, max)).unwrap();
             let naive: Vec<Labels> = matching(&[&matchers, &other]).into_iter().map(|s| s.labels).collect();
-            prop_assert_eq!(labels, naive);
+            prop_assert_eq!(&labels, &naive);
+            let sets = [matchers.clone(), other.clone()];
+            let names: BTreeSet<String> = naive.iter().flatten().map(|(name, _)| name.to_owned()).collect();
+            prop_assert_eq!(block_on(reader.label_names(&sets, min, max)).unwrap(), names);
+            for name in ["__name__", "instance", "a", "Z", "nobody"] {
+                let values: BTreeSet<String> = naive.iter().filter_map(|l| l.get(name)).map(str::to_owned).collect();
+                prop_assert_eq!(&block_on(reader.label_values(name, &sets, min, max, 0)).unwrap(), &values);
+                let first: BTreeSet<String> = values.into_iter().take(2).collect();
+                prop_assert_eq!(block_on(reader.label_values(name, &sets, min, max, 2)).unwrap(), first);
+            }
+            let all_metrics: BTreeSet<String> = matching(&[&vec![]]).iter().filter_map(|s| s.labels.get("__name__").map(str::to_owned)).collect();
+            prop_assert_eq!(block_on(reader.label_values("__name__", &[], min, max, 0)).unwrap(), all_metrics);
+            let some = block_on(reader.series_limited(&sets, min, max, 3)).unwrap();
+            prop_assert!(some.len() == naive.len().min(3) && some.iter().all(|labels| naive.contains(labels)));
         }
     }
 }
@@ -216,40 +266,6 @@ fn stale_markers_are_a_flag_and_come_back_as_samples() {
     assert_eq!(all_comparable(&read), all_comparable([&one]));
     let marker = block_on(reader.select(&[], 4_000, 4_999)).unwrap();
     assert_eq!(comparable(&marker[0]).2, [STALE_NAN_BITS]);
-}
-
-/// The figure that the layout is made for: see the reference's "1 series, 1 day".
-#[test]
-fn one_series_of_many_takes_three_small_reads() {
-    let mut all = Vec::new();
-    for target in 0..10 {
-        let timestamps: Arc<[i64]> = (0..480).map(|n| n * 15_000 + target * 7).collect();
-        for metric in 0..300 {
-            let labels = Labels::from_pairs([
-                ("__name__", format!("metric_{metric:03}_total")),
-                ("instance", format!("host-{target}:9100")),
-                ("job", "node".to_owned()),
-            ]);
-            let values = (0..480u64).map(|n| ((n * 31 + metric) * (n % 7 + 1)) as f64).collect();
-            all.push(Series::floats(labels, Arc::clone(&timestamps), values));
-        }
-    }
-    let block = write(&all, BlockOptions::default());
-    let (memory, meta) = store(&block);
-    let objects: Arc<dyn Objects> = Arc::<Memory>::clone(&memory);
-    let reader = block_on(BlockReader::open(objects, &meta)).unwrap();
-    let (reads, _) = memory.counts();
-    assert_eq!(reads, 2, "one request a file to open");
-    let matchers =
-        [Matcher::equal("__name__", "metric_123_total"), Matcher::equal("instance", "host-3:9100")];
-    let found = block_on(reader.select(&matchers, 0, i64::MAX)).unwrap();
-    assert_eq!(found.len(), 1);
-    let (reads, bytes) = memory.counts();
-    println!("one series of {}: {reads} reads, {bytes} bytes", all.len());
-    assert!(reads <= 3, "{reads} reads");
-    assert!(bytes <= 80 << 10, "{bytes} bytes");
-    block_on(reader.select(&matchers, 0, i64::MAX)).unwrap();
-    assert!(memory.counts().0 <= 1, "index and timelines are kept");
 }
 
 #[test]

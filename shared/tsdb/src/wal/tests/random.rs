@@ -136,7 +136,7 @@ fn evolved(scrape: &Scrape, round: u64) -> Scrape {
             value.positive_buckets.iter_mut().for_each(|bucket| *bucket += round as f64);
         }
     }
-    if round % 3 == 0 {
+    if round.is_multiple_of(3) {
         next.exemplars.pop();
     }
     next
