@@ -96,9 +96,9 @@ pub(crate) fn wire(
             .then(|| Arc::new(Ingest::new(platform.clone(), Arc::clone(&store), Arc::clone(metrics)))),
         ruler: Ruler::new(platform.clone(), configs, Arc::clone(&store), Arc::clone(metrics), ruler_settings),
         api: Api {
+            exemplars: Arc::<Store>::clone(&store),
+            metadata: Arc::<Store>::clone(&store),
             queryable: store,
-            exemplars: Arc::new(NothingKept),
-            metadata: Arc::new(NothingKept),
             deployment: Arc::new(deployment.with_admin(flags.enable_admin_api)),
             clock: Arc::clone(&platform.clock),
             engine,
@@ -163,25 +163,4 @@ fn hostname() -> String {
         .unwrap_or_default()
         .trim()
         .to_owned()
-}
-
-/// Stands in for the store where that keeps neither exemplars nor metadata.
-struct NothingKept;
-
-impl storage::ExemplarQueryable for NothingKept {
-    fn exemplars<'a>(
-        &'a self,
-        _: &'a [Vec<model::Matcher>],
-        _: i64,
-        _: i64,
-        _: usize,
-    ) -> storage::StorageFuture<'a, Vec<storage::SeriesExemplars>> {
-        Box::pin(std::future::ready(Ok(Vec::new())))
-    }
-}
-
-impl storage::MetadataQueryable for NothingKept {
-    fn metadata<'a>(&'a self, _: Option<&'a str>) -> storage::StorageFuture<'a, Vec<model::Metadata>> {
-        Box::pin(std::future::ready(Ok(Vec::new())))
-    }
 }

@@ -11,7 +11,7 @@ use api::{
 use config::GlobalConfig;
 use control::{ConfigCache, ControlError};
 use discovery::LastGood;
-use model::{Matcher, TimestampMs};
+use model::{Matcher, Metadata, TimestampMs};
 use platform::Platform;
 use storage::SourceId;
 use tsdb::{Store, TsdbError};
@@ -75,7 +75,7 @@ impl QueryDeployment {
         let sources: Vec<SourceId> = pools
             .iter()
             .flat_map(|pool| &pool.active)
-            .filter_map(|target| u64::from_str_radix(&target.source, 16).ok().map(SourceId))
+            .filter_map(|target| source_id(&target.source))
             .collect();
         let statuses = self.store.latest_scrapes(&sources).await.map_err(store_error)?;
         let last_scrapes: BTreeMap<String, LastScrape> = statuses
@@ -85,7 +85,6 @@ impl QueryDeployment {
                     timestamp: status.timestamp,
                     duration: status.duration,
                     error: status.error,
-                    metadata: Arc::default(),
                 };
                 (source.to_string(), last)
             })
@@ -122,6 +121,17 @@ impl QueryDeployment {
 impl Deployment for QueryDeployment {
     fn targets(&self) -> DeploymentFuture<'_, Targets> {
         Box::pin(self.all_targets())
+    }
+
+    fn target_metadata<'a>(
+        &'a self,
+        sources: &'a [&'a str],
+    ) -> DeploymentFuture<'a, BTreeMap<String, Arc<[Metadata]>>> {
+        Box::pin(async move {
+            let sources: Vec<SourceId> = sources.iter().filter_map(|source| source_id(source)).collect();
+            let said = self.store.latest_metadata(&sources).await.map_err(store_error)?;
+            Ok(said.into_iter().map(|(source, said)| (source.to_string(), said)).collect())
+        })
     }
 
     fn rule_groups(&self) -> DeploymentFuture<'_, Vec<RuleGroupStatus>> {
@@ -207,6 +217,11 @@ impl Deployment for QueryDeployment {
             Ok(())
         })
     }
+}
+
+/// The source that a target's text names.
+fn source_id(text: &str) -> Option<SourceId> {
+    u64::from_str_radix(text, 16).ok().map(SourceId)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]

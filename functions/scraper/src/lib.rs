@@ -6,7 +6,7 @@
 //!
 //! # Contract
 //! A target that fails or hangs costs its own samples only. A task delivered twice writes once: the segment is named
-//! by tick and shard and the first writer wins. A task that comes too late is over: its scrapes are missed and
+//! by what the task says and the first writer wins. A target may take until shortly before its segment is late. A task that comes too late is over: its scrapes are missed and
 //! counted (rule P12). Too late is also what comes when the next scrape of the same targets is due: after a pause,
 //! targets are not scraped in a burst. The ends of sources that are gone are never too late.
 
@@ -19,7 +19,7 @@ use platform::{Deadline, Handler, Platform, Retry};
 use storage::{Scrape, SourceId};
 use telemetry::{Metrics, ScrapeTotals};
 use tsdb::{Appended, Shard, Store, TsdbError};
-use wire::ScrapeTask;
+use wire::{ScrapeTarget, ScrapeTask};
 
 /// The function.
 pub struct Scraper {
@@ -132,18 +132,21 @@ impl Handler for Scraper {
                 return Ok(());
             }
             self.keep_gone(&mut task).await?;
-            let (tick, shard) = late_segment(&task, now);
-            task.tick = tick;
+            // An end that is written twice ends nothing twice.
+            let shard = shard_of_its_own(&task);
+            task.tick = now;
             let ends = self.scraper.scrape_batch(&task, &[], (&self.platform).into(), deadline).await;
-            self.store.append(tick, shard, &ends).await?;
+            self.store.append(now, shard, &ends).await?;
             return Ok(());
         }
         let loaded = self.configs.at(&task.config).await?;
         let configs = &loaded.config.scrape_configs;
+        let late_bound_ms = self.store.settings().late_bound_ms;
+        let (tick, shard) = segment_name(&task, late_bound_ms);
+        let deadline = deadline.min(Deadline(end_of_scrapes(tick, late_bound_ms)));
         let scrapes = self.scraper.scrape_batch(&task, configs, (&self.platform).into(), deadline).await;
         self.count();
         self.observe_intervals(&task, &scrapes);
-        let (tick, shard) = segment_name(&task, self.platform.clock.now_ms());
         match self.store.append(tick, shard, &scrapes).await {
             Ok(Appended::Written(summary)) => self.metrics.segment_written(summary.bytes, summary.samples),
             Ok(Appended::AlreadyThere) => {}
@@ -175,21 +178,65 @@ fn overtaken(task: &ScrapeTask, now: i64) -> bool {
     patience.is_some_and(|patience| now.saturating_sub(task.tick) >= patience)
 }
 
-/// What names the segment: the batch's own tick and shard. Only where targets took so long to answer that it is about to
-/// be late (rule P12), the instant at which they all had.
-fn segment_name(task: &ScrapeTask, now: i64) -> (i64, Shard) {
-    const PATIENCE_MS: i64 = 20_000;
-    if now.saturating_sub(task.tick) <= PATIENCE_MS {
+/// What names the segment, by the task alone, so that all its deliveries name the same one and the first writer wins
+/// (rule P1): its tick and shard. Where its targets may take so long that the tick would be late by then (rule P12), an
+/// instant later by so much, and a shard that no other batch of that instant has.
+fn segment_name(task: &ScrapeTask, late_bound_ms: i64) -> (i64, Shard) {
+    const PROMPT_MS: i64 = 20_000;
+    // A segment's tick lies ahead of all clocks by less than the late bound.
+    const SPARE_MS: i64 = 10_000;
+    let done_after = |target: &ScrapeTarget| {
+        let timeout = i64::try_from(target.timeout_ms).unwrap_or(i64::MAX);
+        scrape::due_at(target, task.tick).saturating_sub(task.tick).saturating_add(timeout)
+    };
+    let slowest = task.targets.iter().map(done_after).max().unwrap_or(0);
+    if slowest <= PROMPT_MS {
         return (task.tick, Shard::scrape(task.shard));
     }
-    late_segment(task, now)
+    let later = slowest.min(late_bound_ms.saturating_sub(SPARE_MS)).max(0);
+    (task.tick.saturating_add(later), shard_of_its_own(task))
 }
 
-/// This instant, and a shard that no other batch of this instant has: another delivery of the task may then write a
-/// segment of its own, whose equal samples readers take once (rule P13).
-fn late_segment(task: &ScrapeTask, now: i64) -> (i64, Shard) {
+/// The last instant, ms, at which scrapes may end and their segment of `tick` is not late.
+fn end_of_scrapes(tick: i64, late_bound_ms: i64) -> i64 {
+    const APPEND_MS: i64 = 5_000;
+    tick.saturating_add(late_bound_ms).saturating_sub(APPEND_MS)
+}
+
+fn shard_of_its_own(task: &ScrapeTask) -> Shard {
     const SLOW_SHARDS: u32 = 1 << 30;
     let identity = xxhash_rust::xxh3::xxh3_64(format!("{}/{}", task.tick, task.shard).as_bytes());
     let number = u32::try_from(identity % u64::from(SLOW_SHARDS)).unwrap_or(0);
-    (now, Shard::scrape(SLOW_SHARDS + number))
+    Shard::scrape(SLOW_SHARDS + number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task(timeouts_ms: &[u64]) -> ScrapeTask {
+        let target = |timeout_ms: &u64| ScrapeTarget {
+            source: "1".to_owned(),
+            pool: "p".to_owned(),
+            url: "http://t/".to_owned(),
+            labels: wire::WireLabels::default(),
+            discovered: wire::WireLabels::default(),
+            interval_ms: 300_000,
+            timeout_ms: *timeout_ms,
+            offset_ms: 1_000,
+            forced_error: None,
+        };
+        let targets = timeouts_ms.iter().map(target).collect();
+        ScrapeTask { config: String::new(), tick: 600_000, shard: 3, targets, gone: Vec::new() }
+    }
+
+    #[test]
+    fn a_segment_is_named_by_its_task_alone_and_never_beyond_the_late_bound() {
+        let name = |timeouts: &[u64]| segment_name(&task(timeouts), 60_000);
+        assert_eq!(name(&[]), (600_000, Shard::scrape(3)));
+        assert_eq!(name(&[10_000, 19_000]), (600_000, Shard::scrape(3)));
+        assert_eq!(name(&[10_000, 19_001]), (620_001, shard_of_its_own(&task(&[]))));
+        assert_eq!(name(&[299_000]).0, 650_000);
+        assert_eq!(end_of_scrapes(650_000, 60_000), 705_000);
+    }
 }

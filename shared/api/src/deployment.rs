@@ -19,6 +19,11 @@ pub type DeploymentFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, ApiErro
 pub trait Deployment: Send + Sync {
     /// The scrape pools and how their targets' last scrapes went.
     fn targets(&self) -> DeploymentFuture<'_, Targets>;
+    /// What each of some targets last said of its metric families, by the targets' sources; each sorted by family.
+    fn target_metadata<'a>(
+        &'a self,
+        sources: &'a [&'a str],
+    ) -> DeploymentFuture<'a, BTreeMap<String, Arc<[Metadata]>>>;
     /// The rule groups with their state, in the order of their files.
     fn rule_groups(&self) -> DeploymentFuture<'_, Vec<RuleGroupStatus>>;
     /// URLs of the Alertmanagers that alerts are sent to.
@@ -83,8 +88,6 @@ pub struct LastScrape {
     pub duration: Duration,
     /// Why it failed, where it did.
     pub error: Option<String>,
-    /// What the target said of its metric families.
-    pub metadata: Arc<[Metadata]>,
 }
 
 /// A rule group and its state.

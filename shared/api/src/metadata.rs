@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::{Labels, Metadata};
 use promql::parser;
 use serde_json::{Value, json};
+use wire::ScrapeTarget;
 
 use crate::params::Params;
 use crate::route::Answer;
@@ -45,19 +46,23 @@ impl Api {
         let metric = params.value("metric");
         let mut targets = self.deployment.targets().await?;
         targets.pools.sort_by(|a, b| a.name.cmp(&b.name));
+        let wanted = |target: &&ScrapeTarget| {
+            let labels = Labels::from(&target.labels);
+            matchers.iter().all(|matcher| matcher.matches(labels.value(matcher.name())))
+        };
+        let active: Vec<&ScrapeTarget> =
+            targets.pools.iter().flat_map(|pool| &pool.active).filter(wanted).collect();
+        let sources: Vec<&str> = active.iter().map(|target| target.source.as_str()).collect();
+        let all = self.deployment.target_metadata(&sources).await?;
         let mut found: Vec<Value> = Vec::new();
-        for target in targets.pools.iter().flat_map(|pool| &pool.active) {
+        for target in active {
             // As in Prometheus, a target is listed whole or not at all.
             if found.len() >= limit {
                 break;
             }
-            let labels = Labels::from(&target.labels);
-            if !matchers.iter().all(|matcher| matcher.matches(labels.value(matcher.name()))) {
-                continue;
-            }
-            let Some(last) = targets.last_scrapes.get(&target.source) else { continue };
+            let Some(said) = all.get(&target.source) else { continue };
             let wanted = |said: &&Metadata| metric.is_empty() || said.metric_family == metric;
-            for said in last.metadata.iter().filter(wanted) {
+            for said in said.iter().filter(wanted) {
                 let mut entry = json!({
                     "target": label_map(&target.labels),
                     "type": said.kind.as_str(),

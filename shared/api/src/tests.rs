@@ -1,5 +1,6 @@
 //! Requests in, answers out, over a store of three series and a deployment that is written down here.
 
+use std::collections::BTreeMap;
 use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,8 +24,8 @@ use storage::{
 use wire::{BlockMeta, ScrapePool, ScrapeTarget, WireLabels};
 
 use crate::{
-    Api, ApiError, BuildInfo, Deployment, DeploymentFuture, ErrorType, GlobalUrlOptions, LastScrape,
-    Response, RuleGroupStatus, RuntimeInfo, Targets, TsdbStatus,
+    Api, ApiError, BuildInfo, Deployment, DeploymentFuture, ErrorType, GlobalUrlOptions, Response,
+    RuleGroupStatus, RuntimeInfo, Targets, TsdbStatus,
 };
 
 const NOW: TimestampMs = 1_000_000;
@@ -168,14 +169,16 @@ impl Deployment for FakeDeployment {
             dropped: Vec::new(),
             errors: Vec::new(),
         };
-        let last = LastScrape {
-            timestamp: NOW,
-            duration: Duration::ZERO,
-            error: None,
-            metadata: vec![said("a", MetricType::Counter, "one"), said("c", MetricType::Info, "")].into(),
-        };
-        let last_scrapes = [("0000000000000001".to_owned(), last)].into();
-        Box::pin(ready(Ok(Targets { pools: vec![pool], last_scrapes })))
+        Box::pin(ready(Ok(Targets { pools: vec![pool], last_scrapes: BTreeMap::new() })))
+    }
+
+    fn target_metadata<'a>(
+        &'a self,
+        sources: &'a [&'a str],
+    ) -> DeploymentFuture<'a, BTreeMap<String, Arc<[Metadata]>>> {
+        let all = [said("a", MetricType::Counter, "one"), said("c", MetricType::Info, "")];
+        let of = |source: &&str| ((*source).to_owned(), Arc::from(all.clone()));
+        Box::pin(ready(Ok(sources.iter().map(of).collect())))
     }
 
     fn rule_groups(&self) -> DeploymentFuture<'_, Vec<RuleGroupStatus>> {

@@ -89,6 +89,12 @@ impl Handle {
         self.lock().explore.as_ref().is_some_and(|explore| explore.stopped)
     }
 
+    /// A hash of the world's state, as the driver is told it.
+    #[must_use]
+    pub fn state_hash(&self) -> u64 {
+        self.state_hash_of(&self.lock())
+    }
+
     /// Makes something that a checker has noticed part of the world's state.
     pub fn observe(&self, what: u64) {
         if let Some(explore) = self.lock().explore.as_mut() {

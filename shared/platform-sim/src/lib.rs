@@ -51,7 +51,7 @@ pub use fetcher::Answer;
 pub use queue::{SimQueue, SimQueueDepth};
 pub use random::Random;
 pub use trace::{Counters, EffectRecord};
-pub use world::{Handle, Latency, World, WorldOptions};
+pub use world::{Handle, Latency, Snapshot, World, WorldOptions};
 
 #[cfg(test)]
 mod tests;

@@ -16,7 +16,7 @@ use crate::random::{fnv, fnv_from};
 /// How long an expired row may still be seen, in seconds: DynamoDB promises a few days at most.
 const EXPIRY_LAG_S: u64 = 48 * 3_600;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Stores {
     objects: BTreeMap<String, Stored>,
     /// How often each key was created: versions depend on nothing else, so that equal states are equal.
@@ -32,14 +32,14 @@ pub(crate) struct Stores {
     pub(crate) files: BTreeMap<String, Bytes>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Stored {
     version: Version,
     body: Bytes,
 }
 
 /// A queue's messages.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct QueueState {
     pub(crate) next_id: u64,
     pub(crate) messages: BTreeMap<u64, StoredMessage>,
@@ -50,7 +50,7 @@ pub(crate) struct QueueState {
     pub(crate) rung: bool,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct StoredMessage {
     pub(crate) body: Bytes,
     pub(crate) receive_count: u32,

@@ -70,6 +70,13 @@ pub struct World {
     handle: Handle,
 }
 
+/// What a world holds, and its time, to begin other worlds with.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    stores: Stores,
+    now_ns: u64,
+}
+
 /// Access to a world, for actors and tests.
 #[derive(Clone, Debug)]
 pub struct Handle {
@@ -142,6 +149,18 @@ impl World {
         };
         let inner = Inner { options, ready: Arc::default(), state: Mutex::new(state) };
         Self { handle: Handle { inner: Arc::new(inner) } }
+    }
+
+    /// A world of these options that begins with what another one held.
+    #[must_use]
+    pub fn restored(options: WorldOptions, snapshot: &Snapshot) -> Self {
+        let world = Self::with(options);
+        {
+            let mut state = world.handle.lock();
+            state.stores = snapshot.stores.clone();
+            state.now_ns = snapshot.now_ns;
+        }
+        world
     }
 
     /// Runs `future` as the main actor until it ends, and every other actor meanwhile.
@@ -282,6 +301,17 @@ impl Handle {
     #[must_use]
     pub fn object_keys(&self) -> Vec<String> {
         self.lock().stores.object_keys()
+    }
+
+    /// What the world holds now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        let state = self.lock();
+        let mut stores = state.stores.clone();
+        for queue in &mut stores.queues {
+            queue.waiting.clear();
+        }
+        Snapshot { stores, now_ns: state.now_ns }
     }
 
     /// A row, for an auditor.

@@ -41,6 +41,7 @@ mod error;
 mod head;
 mod invariants;
 pub mod keys;
+mod live;
 mod merge;
 mod planner;
 mod ports;

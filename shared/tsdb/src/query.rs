@@ -91,7 +91,9 @@ impl ExemplarQueryable for Store {
                 Ok(deletions.hide_exemplars(found))
             };
             let read = self.restarting(|snapshot| async move {
-                self.ask_blocks(&snapshot, (min_time, max_time), ask).await
+                let mut found = self.ask_blocks(&snapshot, (min_time, max_time), ask).await?;
+                found.push(self.live_exemplars(&snapshot, matcher_sets, (min_time, max_time)).await?);
+                Ok(found)
             });
             Ok(latest(read.await?, limit))
         })
@@ -103,7 +105,9 @@ impl MetadataQueryable for Store {
         Box::pin(async move {
             let ask = |reader: Arc<BlockReader>, _| async move { Ok(reader.metadata().await?) };
             let read = self.restarting(|snapshot| async move {
-                self.ask_blocks(&snapshot, (TimestampMs::MIN, TimestampMs::MAX), ask).await
+                let mut found = self.ask_blocks(&snapshot, (TimestampMs::MIN, TimestampMs::MAX), ask).await?;
+                found.push(self.live_metadata(&snapshot).await?);
+                Ok(found)
             });
             let all: BTreeSet<Metadata> = read.await?.into_iter().flatten().collect();
             let wanted = |answer: &Metadata| metric.is_none_or(|metric| answer.metric_family == metric);

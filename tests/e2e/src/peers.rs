@@ -99,14 +99,25 @@ pub struct Prometheus {
 impl Prometheus {
     /// Starts one with a configuration and further flags.
     pub fn start(config: &str, flags: &[&str]) -> Self {
-        let program = debian("prometheus", "prometheus");
         let folder = TempDir::new().unwrap();
+        let data = folder.path().join("data");
+        Self::run(folder, &data, config, flags)
+    }
+
+    /// Starts one that only answers from what is in `data`, however old.
+    pub fn on(data: &Path) -> Self {
+        let folder = TempDir::new().unwrap();
+        Self::run(folder, data, "scrape_configs: []\n", &["--storage.tsdb.retention.time=100y"])
+    }
+
+    fn run(folder: TempDir, data: &Path, config: &str, flags: &[&str]) -> Self {
+        let program = debian("prometheus", "prometheus");
         let path = folder.path().join("prometheus.yml");
         std::fs::write(&path, config).unwrap();
         let address = format!("127.0.0.1:{}", free_port());
         let mut all = vec![
             format!("--config.file={}", path.display()),
-            format!("--storage.tsdb.path={}", folder.path().join("data").display()),
+            format!("--storage.tsdb.path={}", data.display()),
             format!("--web.listen-address={address}"),
         ];
         all.extend(flags.iter().map(|flag| (*flag).to_owned()));

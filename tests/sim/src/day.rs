@@ -398,9 +398,8 @@ impl Day {
         };
         let allowed = {
             let ledger = lock(&self.ledger);
-            // A push that is tried again at another instant may be stored under two names; so may a slow scrape.
-            let slow = ledger.slow_ticks.len() as u64 * 120;
-            ledger.offered_again + ledger.offered.len() as u64 + slow
+            // A push that is tried again at another instant may be stored under two names.
+            ledger.offered_again + ledger.offered.len() as u64
         };
         if doubled > allowed {
             let detail = format!("{doubled} samples are in two blocks; {allowed} were given twice");

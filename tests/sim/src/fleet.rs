@@ -65,7 +65,7 @@ pub struct Fleet {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct State {
     served: Vec<Served>,
     fetches: u64,
@@ -80,6 +80,12 @@ impl Fleet {
     #[must_use]
     pub fn new(seed: u64, behaviour: Behaviour) -> Self {
         Self { seed, behaviour, state: Mutex::default() }
+    }
+
+    /// Another fleet that has served the same so far.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self { seed: self.seed, behaviour: self.behaviour, state: Mutex::new(lock(&self.state).clone()) }
     }
 
     /// The address of a target.

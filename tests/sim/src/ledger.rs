@@ -44,7 +44,7 @@ pub struct AckedTask {
 pub type Pushed = BTreeMap<(Labels, i64), u64>;
 
 /// All promises of a world.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Ledger {
     /// Acknowledged as written.
     pub acked: BTreeMap<TaskName, AckedTask>,
@@ -60,6 +60,9 @@ pub struct Ledger {
     pub offered: Pushed,
     /// Samples that were offered more than once, and so may be stored more than once.
     pub offered_again: u64,
+    /// Ticks, ms, of segments that were or may have been created after their late bound. Their writers know that they were
+    /// missed, and who sees them may see them vanish when the watermark passes them.
+    pub zombies: BTreeSet<i64>,
     /// Ticks, ms, of segments that slow scrapes wrote under another name than their task's.
     pub slow_ticks: BTreeSet<i64>,
     /// When which targets were not to be scraped: (target, from, until), ms.
@@ -88,6 +91,12 @@ impl Ledger {
     #[must_use]
     pub fn slow_near(&self, from: i64, until: i64) -> bool {
         self.slow_ticks.range(from..=until).next().is_some()
+    }
+
+    /// Whether what was scraped or evaluated at `at`, ms, may vanish.
+    #[must_use]
+    pub fn may_vanish(&self, at: i64) -> bool {
+        self.zombies.range(at - 120_000..=at + 5_000).next().is_some()
     }
 
     /// Forgets promises whose time is before `before`, ms: they have been audited for good.

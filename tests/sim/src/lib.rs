@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod chaos;
 pub mod day;
+pub mod explore;
 pub mod fleet;
 pub mod ledger;
 pub mod marks;

@@ -55,8 +55,6 @@ pub struct Audited {
     pub markers: u64,
     /// Pairs of scrapes whose markers were not checked, because their order is not known from outside.
     pub unordered: u64,
-    /// Tasks found twice, one of them under the name of a slow scrape.
-    pub slow_twice: u64,
 }
 
 impl Audited {
@@ -66,7 +64,6 @@ impl Audited {
         self.scrapes += other.scrapes;
         self.markers += other.markers;
         self.unordered += other.unordered;
-        self.slow_twice += other.slow_twice;
     }
 }
 
@@ -87,6 +84,7 @@ const REPORT: [&str; 5] = [
     "up",
 ];
 
+const HOUR_MS: i64 = 3_600_000;
 /// A target answers within so long of its scrape's timestamp, ms: its timeout, and clocks that differ.
 const ANSWER_MS: std::ops::RangeInclusive<i64> = -5_000..=20_000;
 /// Of scrapes closer than this, ms, the order of their ticks is not known.
@@ -138,7 +136,7 @@ impl Oracle {
     /// The first violation.
     pub fn check(&mut self, view: &View, promised: &Promised, ledger: &Ledger) -> Result<Audited, Violation> {
         check_shape(&view.rows)?;
-        self.check_stability(view)?;
+        self.check_stability(view, ledger)?;
         let mut records: BTreeMap<u32, BTreeMap<i64, Record<'_>>> = BTreeMap::new();
         let mut backdated: Vec<(&Labels, i64, u64)> = Vec::new();
         let mut rules: Vec<(&Labels, &Vec<(i64, u64)>)> = Vec::new();
@@ -168,34 +166,35 @@ impl Oracle {
             self.check_target(*target, records, view, ledger, &mut found)?;
         }
         self.check_backdated(&backdated, view, &found)?;
-        check_once(&mut found, ledger)?;
+        check_once(&found)?;
         check_promised(view, promised, &found)?;
         self.remember(view);
         Ok(found.audited)
     }
 
-    fn check_stability(&self, view: &View) -> Result<(), Violation> {
+    fn check_stability(&self, view: &View, ledger: &Ledger) -> Result<(), Violation> {
         let from = view.from.max(view.kept_from);
         for (labels, seen) in &self.seen {
-            let mut seen = seen.range(from..=view.until).peekable();
-            if seen.peek().is_none() {
-                continue;
-            }
-            let Some(now) = view.rows.get(labels) else {
-                return Err(Violation::new("S5", format!("all samples of {labels} have gone")));
+            let now = view.rows.get(labels).map_or(&[][..], Vec::as_slice);
+            let may_vanish = |at: i64| match labels.metric_name() {
+                "pushed" => !ledger.pushed.contains_key(&(labels.clone(), at)),
+                "backdated" => ledger.zombies.range(at..at + 2 * HOUR_MS).next().is_some(),
+                _ => ledger.may_vanish(at),
             };
-            let mut at = 0;
-            for (timestamp, bits) in seen {
-                while now.get(at).is_some_and(|(other, _)| other < timestamp) {
-                    at += 1;
+            let mut next = 0;
+            for (timestamp, bits) in seen.range(from..=view.until) {
+                while now.get(next).is_some_and(|(other, _)| other < timestamp) {
+                    next += 1;
                 }
-                match now.get(at) {
-                    Some((other, value)) if other == timestamp && value == bits => {}
-                    Some((other, value)) if other == timestamp => {
+                let there = now.get(next).filter(|(other, _)| other == timestamp);
+                match there {
+                    Some((_, value)) if value == bits => {}
+                    Some((_, value)) => {
                         let detail = format!("{labels} at {timestamp} was {bits:x} and is {value:x}");
                         return Err(Violation::new("S5", detail));
                     }
-                    _ => {
+                    None if may_vanish(*timestamp) => {}
+                    None => {
                         let detail = format!("{labels} at {timestamp}, {bits:x}, has gone");
                         return Err(Violation::new("S5", detail));
                     }
@@ -396,17 +395,14 @@ fn check_pushed(labels: &Labels, samples: &[(i64, u64)], ledger: &Ledger) -> Res
 }
 
 /// A task's scrape of a target is there once.
-fn check_once(found: &mut Found, ledger: &Ledger) -> Result<(), Violation> {
-    let mut slow_twice = 0;
-    for ((task, target), attempts) in found.attempts.iter().filter(|(_, attempts)| attempts.len() > 1) {
-        if !ledger.slow_near(task.0, task.0 + 600_000) {
+fn check_once(found: &Found) -> Result<(), Violation> {
+    match found.attempts.iter().find(|(_, attempts)| attempts.len() > 1) {
+        Some(((task, target), attempts)) => {
             let detail = format!("target {target} of task {task:?} is there as attempts {attempts:?}");
-            return Err(Violation::new("S2", detail));
+            Err(Violation::new("S2", detail))
         }
-        slow_twice += 1;
+        None => Ok(()),
     }
-    found.audited.slow_twice += slow_twice;
-    Ok(())
 }
 
 /// S1: what was acknowledged before the reader began is there.

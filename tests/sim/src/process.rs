@@ -60,11 +60,16 @@ impl fmt::Debug for Process {
 impl Process {
     /// A process that has just started.
     #[must_use]
-    pub fn new(mut platform: Platform, settings: Settings) -> Arc<Self> {
+    pub fn new(platform: Platform, settings: Settings) -> Arc<Self> {
+        Self::with(platform, settings, Arc::new(Metrics::new("sim")))
+    }
+
+    /// A process that has just started, with these metrics, which take long to make.
+    #[must_use]
+    pub fn with(mut platform: Platform, settings: Settings, metrics: Arc<Metrics>) -> Arc<Self> {
         let task = Arc::new(Mutex::new(TaskName::default()));
         platform.fetcher = Arc::new(Tagging { inner: platform.fetcher, task: Arc::clone(&task) });
         let configs = Arc::new(ConfigCache::new(platform.clone(), |_| None));
-        let metrics = Arc::new(Metrics::new("sim"));
         let store = Arc::new(Store::new(platform.clone(), settings));
         let pack = PackSettings { spread_ms_max: SPREAD_MS, targets_max: BATCH, ..PackSettings::default() };
         let discovery = Discovery::new(platform.clone(), Arc::clone(&configs), Arc::clone(&metrics), pack);

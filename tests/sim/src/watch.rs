@@ -20,6 +20,9 @@ use crate::marks::Marks;
 /// Shards from this number on hold slow scrapes; see the scraper function.
 const SLOW_SHARDS: u64 = 1 << 30;
 
+/// What is created later after its tick, ms, may be late by its writer's clock.
+const LATE_MS: i64 = 50_000;
+
 /// What is watched, over all processes of a world.
 #[derive(Debug)]
 pub struct Watch {
@@ -105,6 +108,12 @@ impl Watch {
         if number.is_some_and(|number| (SLOW_SHARDS..2 * SLOW_SHARDS).contains(&number)) {
             lock(&self.ledger).slow_ticks.insert(segment.tick);
             self.marks.hit("slow_segment");
+        }
+        let late = self.world.now_ms() - segment.tick > LATE_MS;
+        let may_come_late =
+            matches!(put, Err(PlatformError::Ambiguous { .. })) && self.world.row(key).is_none();
+        if late || may_come_late {
+            lock(&self.ledger).zombies.insert(segment.tick);
         }
         match put {
             Ok(RowPut::Exists(row)) if row.value == *value => self.marks.hit("own_write_seen_as_exists"),

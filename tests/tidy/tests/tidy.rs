@@ -29,7 +29,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("scraper-function", &["control", "model", "platform", "scrape", "storage", "telemetry", "tsdb", "wire"]),
     ("ingest-function", &["model", "platform", "remote", "storage", "telemetry", "tsdb"]),
     ("compactor-function", &["control", "platform", "telemetry", "tsdb", "wire"]),
-    ("query-function", &["api", "config", "control", "discovery", "model", "platform", "storage", "tsdb", "wire"]),
+    (
+        "query-function",
+        &["api", "config", "control", "discovery", "model", "platform", "storage", "tsdb", "wire"],
+    ),
     (
         "ruler-function",
         &[

@@ -3,14 +3,16 @@
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::tsdb::open::words;
 
 /// Where OpenMetrics text comes from.
 pub(super) struct Input {
-    reader: Box<dyn Read>,
+    reader: Box<dyn Read + Send>,
     /// Bytes read of the file itself, packed or not.
-    read: std::rc::Rc<std::cell::Cell<u64>>,
+    read: Arc<AtomicU64>,
     len: Option<u64>,
 }
 
@@ -18,9 +20,9 @@ impl Input {
     /// Opens a file; `-` is standard input. What ends in `.gz` or `.zst` is unpacked.
     pub(super) fn open(path: &Path) -> Result<Self, String> {
         let failed = |error: &io::Error| format!("open {}: {}", path.display(), words(error));
-        let read = std::rc::Rc::default();
+        let read = Arc::default();
         if is_stdin(path) {
-            let reader = Counted { inner: io::stdin(), read: std::rc::Rc::clone(&read) };
+            let reader = Counted { inner: io::stdin(), read: Arc::clone(&read) };
             return Ok(Self { reader: Box::new(reader), read, len: None });
         }
         let file = File::open(path).map_err(|error| failed(&error))?;
@@ -29,8 +31,8 @@ impl Input {
             return Err(format!("open {}: is a directory", path.display()));
         }
         let len = metadata.is_file().then_some(metadata.len());
-        let file = Counted { inner: file, read: std::rc::Rc::clone(&read) };
-        let reader: Box<dyn Read> = match path.extension().and_then(|extension| extension.to_str()) {
+        let file = Counted { inner: file, read: Arc::clone(&read) };
+        let reader: Box<dyn Read + Send> = match path.extension().and_then(|extension| extension.to_str()) {
             Some("gz") => Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(file))),
             Some("zst") => Box::new(zstd::Decoder::new(file).map_err(|error| failed(&error))?),
             _ => Box::new(file),
@@ -45,7 +47,7 @@ impl Input {
 
     /// Bytes of it that have been read.
     pub(super) fn position(&self) -> u64 {
-        self.read.get()
+        self.read.load(Ordering::Relaxed)
     }
 
     /// Appends up to `bytes` bytes; whether there was nothing more.
@@ -62,13 +64,13 @@ pub(super) fn is_stdin(path: &Path) -> bool {
 
 struct Counted<R> {
     inner: R,
-    read: std::rc::Rc<std::cell::Cell<u64>>,
+    read: Arc<AtomicU64>,
 }
 
 impl<R: Read> Read for Counted<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
-        self.read.set(self.read.get() + count as u64);
+        self.read.fetch_add(count as u64, Ordering::Relaxed);
         Ok(count)
     }
 }

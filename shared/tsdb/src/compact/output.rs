@@ -46,7 +46,8 @@ impl<'a> Output<'a> {
     /// Adds the next series.
     pub(super) async fn push(&mut self, series: &Series) -> Result<(), TsdbError> {
         self.push_unstored(series)?;
-        self.store_files(vec![]).await
+        let finished = self.writer.take_files();
+        self.store_files(finished).await
     }
 
     /// Adds exemplars of a series that has been added or not.

@@ -65,7 +65,7 @@ impl Store {
 
         let mut manifest = self.successor(parent);
         manifest.context = context;
-        let blocks = self.store_by_window(replayed).await?;
+        let blocks = Box::pin(self.store_by_window(replayed)).await?;
         manifest.blocks.extend(blocks.iter().cloned());
         let report = JobReport {
             segments: rows.len() as u64,

@@ -57,30 +57,24 @@ impl<'a> Closure<'a> {
     pub(super) async fn complete(&mut self) -> Result<(), TsdbError> {
         let mut needed: Vec<(SegmentKey, Option<u64>, bool)> =
             std::mem::take(&mut self.wanted).into_iter().map(|key| (key, None, true)).collect();
-        let mut listed = false;
         loop {
             // Those whose rows are not at hand, each with a segment that is coded against it.
             let mut missing: BTreeMap<SegmentKey, (u64, SegmentKey)> = BTreeMap::new();
             while let Some((key, checksum, wanted)) = needed.pop() {
                 self.add(&key, checksum, wanted, &mut needed, &mut missing)?;
             }
-            let (Some((first, (_, by))), Some((last, _))) =
-                (missing.first_key_value(), missing.last_key_value())
+            let (Some((first, _)), Some((last, _))) = (missing.first_key_value(), missing.last_key_value())
             else {
                 return Ok(());
             };
-            if listed && missing.keys().all(|key| !self.rows.contains_key(key)) {
-                return Err(missing_base(by, first));
-            }
-            // The chains behind them, too: they reach back no further.
-            let from = last.tick.saturating_sub(self.store.settings.chain_ms_max).min(first.tick);
+            // The chains behind them, too: unless writers had other settings, they reach back no further.
+            let from = first.tick.saturating_sub(self.store.settings.chain_ms_max);
             for row in self.store.segment_rows(from, last.tick.saturating_add(1)).await? {
                 self.rows.entry(row.key.clone()).or_insert_with(|| Arc::new(row));
             }
             if let Some((base, (_, by))) = missing.iter().find(|(key, _)| !self.rows.contains_key(*key)) {
                 return Err(missing_base(by, base));
             }
-            listed = true;
             needed = missing.into_iter().map(|(key, (checksum, _))| (key, Some(checksum), false)).collect();
         }
     }

@@ -3,6 +3,8 @@
 //! crashed or failed is delivered again. Whatever a reader sees and, after each round, whatever there is, is compared
 //! with the reference.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use model::value::STALE_NAN_BITS;
@@ -23,6 +25,7 @@ const ROUNDS: u64 = 25;
 fn tight() -> Settings {
     Settings {
         inline_bytes_max: 150,
+        chunk_samples: 2,
         delete_consumed_rows: true,
         orphan_age_ms: 0,
         query_grace_ms: 0,
@@ -42,17 +45,25 @@ fn in_parts() -> Settings {
 struct Chaos {
     settings: Settings,
     world: World,
+    /// Two processes that write, each of which knows what it has written itself.
+    writers: [Arc<Store>; 2],
+    /// Scrapes that were coded against earlier segments.
+    deltas: Arc<AtomicU64>,
     random: Random,
     given: Vec<Given>,
     tick: i64,
 }
 
 /// Appends until it is done, whatever comes.
-async fn append(store: Store, given: Given) {
+async fn append(store: Arc<Store>, given: Given, deltas: Arc<AtomicU64>) {
     loop {
         match store.append(given.tick, Shard::scrape(given.shard), &given.scrapes).await {
             Ok(Appended::TooLate) => panic!("it was in time"),
-            Ok(Appended::Written(_) | Appended::AlreadyThere) => return,
+            Ok(Appended::Written(summary)) => {
+                deltas.fetch_add(summary.deltas.into(), Ordering::Relaxed);
+                return;
+            }
+            Ok(Appended::AlreadyThere) => return,
             Err(_) => {}
         }
     }
@@ -64,7 +75,17 @@ impl Chaos {
         let random = world.sim.random("chaos");
         // Either way in every other world.
         let settings = if seed.is_multiple_of(2) { tight() } else { in_parts() };
-        Self { settings, world, random, given: vec![], tick: START }
+        let writers = [(); 2].map(|()| Arc::new(world.store(settings.clone())));
+        Self { settings, world, writers, deltas: Arc::default(), random, given: vec![], tick: START }
+    }
+
+    /// A task of writing, at one of the writers; now and then that has just been started.
+    fn append(&mut self, given: &Given) -> impl Future<Output = ()> + Send + 'static {
+        let which = self.random.below(2) as usize;
+        if self.random.below(10) == 0 {
+            self.writers[which] = Arc::new(self.store());
+        }
+        append(Arc::clone(&self.writers[which]), given.clone(), Arc::clone(&self.deltas))
     }
 
     fn store(&self) -> Store {
@@ -96,12 +117,13 @@ impl Chaos {
         let before = expected(&self.given, tight().staleness_gap_ms);
         let segments = self.next_segments();
         self.start_faults();
-        let sim = &self.world.sim;
-        let appends: Vec<Vec<Join<()>>> = segments
-            .iter()
+        let mut appends: Vec<Vec<Join<()>>> = Vec::new();
+        for given in &segments {
             // Delivered twice.
-            .map(|given| (0..2).map(|_| sim.spawn("append", append(self.store(), given.clone()))).collect())
-            .collect();
+            let twins = [self.append(given), self.append(given)];
+            appends.push(twins.map(|append| self.world.sim.spawn("append", append)).into());
+        }
+        let sim = &self.world.sim;
         for _ in 0..2 {
             let store = self.store();
             sim.spawn("compact", async move { store.compact(i64::MAX, FOREVER).await.is_ok() });
@@ -117,7 +139,8 @@ impl Chaos {
         self.world.sim.heal();
         for (given, appends) in segments.iter().zip(&appends) {
             if !appends.iter().any(|append| matches!(append.take(), Some(Ok(())))) {
-                self.world.run(append(self.store(), given.clone())).unwrap();
+                let append = self.append(given);
+                self.world.run(append).unwrap();
             }
         }
         self.given.extend(segments);
@@ -174,7 +197,7 @@ impl Chaos {
 
 #[test]
 fn everybody_at_once_with_faults_loses_and_doubles_nothing() {
-    let (mut faults, mut parts) = (0, 0);
+    let (mut faults, mut parts, mut deltas) = (0, 0, 0);
     for seed in 0..SEEDS {
         let mut chaos = Chaos::new(seed);
         for round in 0..ROUNDS {
@@ -189,10 +212,12 @@ fn everybody_at_once_with_faults_loses_and_doubles_nothing() {
         let markers =
             expected(&chaos.given, 600_000).values().filter(|bits| **bits == STALE_NAN_BITS).count();
         assert!(markers > 5, "series came and went");
+        deltas += chaos.deltas.load(Ordering::Relaxed);
         faults += chaos.world.sim.counters().faults.values().sum::<u64>();
     }
     assert!(faults > 500, "{faults}");
     assert!(parts > 50, "{parts}");
+    assert!(deltas > 50, "{deltas}");
 }
 
 #[test]

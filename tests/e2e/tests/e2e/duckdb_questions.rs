@@ -113,7 +113,7 @@ const QUESTIONS: &[Question] = &[
     Question {
         name: "how many series of a machine have ended",
         promql: Promql::Instant(
-            "count by (instance) (last_over_time({job=\"node\"}[5m]) unless {job=\"node\"})",
+            "count by (instance) (last_over_time({job=\"node\"}[5m])) - count by (instance) ({job=\"node\"}) > 0",
         ),
         sql: "select key1('instance', labels['instance']), count(*) from ends e \
               where labels['job'] = 'node' and ts > $end - 300000 and not exists ( \
@@ -124,7 +124,7 @@ const QUESTIONS: &[Question] = &[
     Question {
         name: "two metrics together",
         promql: Promql::Instant(
-            "sum by (instance, release) (node_memory_MemFree_bytes / on (instance) group_right \
+            "sum by (instance, release) (node_memory_MemFree_bytes / on (instance) group_right () \
              (node_uname_info * on (instance) group_left node_memory_MemTotal_bytes))",
         ),
         sql: "select to_json(map{'instance': u.labels['instance'], 'release': u.labels['release']})::varchar, \

@@ -4,7 +4,9 @@
 #![allow(clippy::panic, clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 
 mod alerting;
+mod backfill;
 mod bad_targets;
+mod blocks_sql;
 mod crash;
 mod damage;
 mod disk;

@@ -87,3 +87,63 @@ fn real_scrapes_take_about_half_a_byte_a_sample() {
         assert!(share(deltas) <= bytes_per_sample_max, "{archive}: {} bytes a sample", share(deltas));
     }
 }
+
+/// As many targets as wanted from the scrapes of one: each is at another point of the record, under another name.
+fn targets(recorded: &[Scrape], count: usize, round: usize) -> Vec<Scrape> {
+    let target = |number: usize| {
+        let mut scrape = recorded[(number * 3 + round) % recorded.len()].clone();
+        scrape.source = SourceId(number as u64 + 100);
+        // Spread over the interval, as targets are.
+        scrape.timestamp = 1_700_000_000_000 + round as i64 * 15_000 + number as i64 * 149;
+        scrape.outcome.duration = Duration::from_nanos(12_345_678 + (number * 7919 + round * 104_729) as u64);
+        scrape
+    };
+    (0..count).map(target).collect()
+}
+
+#[test]
+fn a_real_scrape_takes_one_write_unit_with_its_row_and_key() {
+    let Some(scrapes) = recorded("capture-node", 20) else { return };
+    let (mut shelf, mut cache) = (Shelf::default(), LayoutCache::default());
+    let mut largest = 0;
+    for mut scrape in scrapes {
+        scrape.outcome.duration = Duration::from_nanos(12_345_678);
+        let key = key(scrape.timestamp / 15_000 * 15_000);
+        let segment = shelf.write(&key, &[scrape], &mut cache, &EncodeOptions::default());
+        if segment.summary.deltas > 0 {
+            let row = crate::segment_row::SegmentRow::new(
+                key.clone(),
+                &segment.summary,
+                crate::segment_row::Payload::Inline(segment.payload),
+            );
+            // Both keys, and names and the expiry as attributes.
+            let keys = crate::keys::Keys::new(crate::Scope::default()).segment(&key).unwrap();
+            largest = largest.max(row.encode().len() + keys.partition.len() + keys.sort.len() + 40);
+        }
+    }
+    println!("largest row: {largest} bytes");
+    assert!((1..=1024).contains(&largest), "{largest}");
+}
+
+#[test]
+fn segments_of_a_hundred_targets_take_less_than_a_byte_a_sample() {
+    let Some(recorded) = recorded("capture-node", 60) else { return };
+    for (count, rounds) in [(10, 8), (100, 3)] {
+        let (mut shelf, mut cache) = (Shelf::default(), LayoutCache::default());
+        let (mut bytes, mut samples, mut keyframe) = (0, 0, 0.0);
+        for round in 0..rounds {
+            let scrapes = targets(&recorded, count, round);
+            let key = key(1_700_000_000_000 + round as i64 * 15_000);
+            let segment = shelf.write(&key, &scrapes, &mut cache, &EncodeOptions::default());
+            if segment.summary.deltas == 0 {
+                keyframe = segment.summary.bytes as f64 / segment.summary.samples as f64;
+                continue;
+            }
+            bytes += segment.summary.bytes;
+            samples += segment.summary.samples;
+        }
+        let share = bytes as f64 / samples as f64;
+        println!("{count} targets: keyframe {keyframe:.3} B/sample, then {share:.3}");
+        assert!(share <= 0.5 && keyframe <= 1.2, "{share}");
+    }
+}
