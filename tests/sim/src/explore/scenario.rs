@@ -60,7 +60,10 @@ pub struct Scenario {
 
 impl fmt::Debug for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scenario").field("kind", &self.kind).field("mutant", &self.mutant).finish_non_exhaustive()
+        f.debug_struct("Scenario")
+            .field("kind", &self.kind)
+            .field("mutant", &self.mutant)
+            .finish_non_exhaustive()
     }
 }
 
@@ -101,7 +104,9 @@ impl Kind {
             ..Settings::default()
         };
         match self {
-            Self::Write | Self::WriteSlow | Self::WriteSmall | Self::Plan => Settings { window_ms: MINUTE_MS, ..settings },
+            Self::Write | Self::WriteSlow | Self::WriteSmall | Self::Plan => {
+                Settings { window_ms: MINUTE_MS, ..settings }
+            }
             Self::WriteBulky => Settings { window_ms: MINUTE_MS, inline_bytes_max: 0, ..settings },
             Self::Retention => Settings { retention_ms: Some(HOUR_MS), ..settings },
             Self::Merge | Self::Rules => settings,
@@ -121,7 +126,8 @@ impl Scenario {
     /// What a mutant breaks already on the way.
     pub fn new(kind: Kind, mutant: Option<Mutant>) -> Result<Self, Violation> {
         let behaviour = Behaviour { fails_every: 0, flapping: 3, timestamps: false, wide: false };
-        let settings = Hooks::new(mutant, (*platform_sim::World::with(options())).clone()).settings(kind.settings());
+        let settings =
+            Hooks::new(mutant, (*platform_sim::World::with(options())).clone()).settings(kind.settings());
         let fleet = Fleet::new(7, behaviour);
         let mut scenario = Self {
             kind,
@@ -191,7 +197,8 @@ impl<'a> World<'a> {
     }
 
     fn process(&self, number: usize) -> Arc<Process> {
-        let metrics = self.scenario.metrics.get(number).map_or_else(|| Arc::new(Metrics::new("sim")), Arc::clone);
+        let metrics =
+            self.scenario.metrics.get(number).map_or_else(|| Arc::new(Metrics::new("sim")), Arc::clone);
         let platform = self.hooks.platform(self.watch.platform(self.sim.platform()));
         Process::with(platform, self.scenario.settings.clone(), metrics)
     }
@@ -251,7 +258,9 @@ impl<'a> World<'a> {
                 self.wait_until(start + 4 * MINUTE_MS);
                 let queue = &*process.platform.rule_queue;
                 let mut tasks = self.receive(queue, 3, 1)?;
-                tasks.sort_by_key(|(body, _)| wire::decode::<RuleTask>("task", body).map_or(0, |task| task.tick));
+                tasks.sort_by_key(|(body, _)| {
+                    wire::decode::<RuleTask>("task", body).map_or(0, |task| task.tick)
+                });
                 let ticks: Vec<RuleTask> =
                     tasks.iter().filter_map(|(body, _)| wire::decode("task", body).ok()).collect();
                 // The first tick is over; of the two that follow, the earlier is delivered twice.
@@ -328,7 +337,7 @@ impl<'a> World<'a> {
     }
 
     fn compact(&self, process: &Process) -> Result<(), Violation> {
-        self.handle(&process.compactor, CompactTask { tick: self.sim.now_ms() })
+        self.handle(&process.compactor, CompactTask { tick: self.sim.now_ms(), work: wire::CompactWork::All })
     }
 
     /// Receives all of so many messages as soon as they are due, each so often.
@@ -468,7 +477,7 @@ impl<'a> World<'a> {
     fn spawn_compact(&self, name: &str, process: usize) {
         let (process, ledger) = (self.process(process), Arc::clone(&self.ledger));
         self.sim.spawn(name, async move {
-            let task = CompactTask { tick: i64::MAX };
+            let task = CompactTask { tick: i64::MAX, work: wire::CompactWork::All };
             if let Err(error) = process.compactor.handle(task, FOREVER).await {
                 judge(&ledger, error.retry(), &error);
             }
@@ -551,8 +560,8 @@ impl<'a> World<'a> {
         let process = self.process(8);
         let now = self.sim.now_ms();
         let promised = audit::promised(&self.ledger, 0, now);
-        let view = self
-            .run(audit::read(&process.store, &self.watch, 0, now, self.scenario.settings.retention_ms))??;
+        let view =
+            self.run(audit::read(&process.store, &self.watch, 0, now, self.scenario.settings.retention_ms))??;
         lock(&self.oracle).check(&view, &promised, &lock(&self.ledger)).map(|_| ())
     }
 
@@ -565,7 +574,8 @@ impl<'a> World<'a> {
         let now = self.sim.now_ms();
         let view = self.run(audit::read(&process.store, &self.watch, 0, now, None))??;
         let recorded = view.rows.iter().find(|(labels, _)| labels.metric_name() == "rule:time");
-        let ticks: Vec<i64> = recorded.into_iter().flat_map(|(_, samples)| samples).map(|(at, _)| *at).collect();
+        let ticks: Vec<i64> =
+            recorded.into_iter().flat_map(|(_, samples)| samples).map(|(at, _)| *at).collect();
         if register.version as usize > ticks.len() || !ticks.contains(&register.state.last_tick) {
             let detail = format!(
                 "the state has version {} and last tick {}; recorded are {ticks:?}",
