@@ -29,7 +29,7 @@ impl Store {
         let wanted = |labels: &Labels| {
             matcher_sets.is_empty() || matcher_sets.iter().any(|matchers| matches_all(matchers, labels))
         };
-        let rules = self.rules(snapshot, min_time..=max_time);
+        let rules = self.rules(snapshot, min_time..=max_time)?;
         let mut replay = Replay::new(rules, wanted).with_extras();
         for segment in segments {
             replay.push(&segment)?;
@@ -41,7 +41,7 @@ impl Store {
     pub(crate) async fn live_metadata(&self, snapshot: &Snapshot) -> Result<Vec<Metadata>, TsdbError> {
         let rows: Vec<_> = snapshot.rows.iter().collect();
         let segments = self.load_segments(&rows, Keep::Yes).await?;
-        let rules = self.rules(snapshot, TimestampMs::MIN..=TimestampMs::MAX);
+        let rules = self.rules(snapshot, TimestampMs::MIN..=TimestampMs::MAX)?;
         let mut replay = Replay::new(rules, |_| false).with_extras();
         for segment in segments {
             replay.push(&segment)?;
@@ -49,12 +49,18 @@ impl Store {
         Ok(replay.finish_all().metadata)
     }
 
-    fn rules(&self, snapshot: &Snapshot, range: RangeInclusive<TimestampMs>) -> Rules {
-        Rules {
+    /// The rules of a reader of `snapshot` that wants all samples in `range`, ms.
+    pub(crate) fn rules(
+        &self,
+        snapshot: &Snapshot,
+        range: RangeInclusive<TimestampMs>,
+    ) -> Result<Rules, TsdbError> {
+        Ok(Rules {
             emit_from: snapshot.emit_from,
             range,
             staleness_gap_ms: self.settings.staleness_gap_ms,
             samples_max: u64::MAX,
-        }
+            deletions: self.deletions_of_segments(&snapshot.committed.manifest, snapshot.emit_from)?,
+        })
     }
 }

@@ -19,7 +19,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 use crate::block::{BlockReader, compare, exemplar_hash, histogram_hash, object_key, sample_hash};
 use crate::error::TsdbError;
-use crate::head::{Committed, check_manifest};
+use crate::head::Committed;
+use crate::invariants::check_manifest;
 use crate::segment_row::SegmentRow;
 use crate::segments::Keep;
 use crate::store::Store;

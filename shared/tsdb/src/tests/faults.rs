@@ -16,7 +16,7 @@ use crate::{Appended, Settings, Shard, Store, TsdbError};
 
 const START: i64 = 20_000 * DAY_MS;
 const FOREVER: Deadline = Deadline(i64::MAX);
-const FATES: [Fate; 6] = [
+pub(super) const FATES: [Fate; 6] = [
     Fate::Refuse,
     Fate::LoseAck,
     Fate::Late(Duration::from_millis(120)),
@@ -66,8 +66,17 @@ where
     T: Send + 'static,
     F: Future<Output = Result<T, TsdbError>> + Send + 'static,
 {
-    let mut store = Arc::new(world.store(tight()));
-    deliver_to(world, &mut store, || Arc::new(world.store(tight())), attempt)
+    deliver_with(world, &tight(), attempt)
+}
+
+/// As [`deliver`], with some settings.
+pub(super) fn deliver_with<T, F>(world: &World, settings: &Settings, attempt: impl Fn(Arc<Store>) -> F) -> T
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, TsdbError>> + Send + 'static,
+{
+    let mut store = Arc::new(world.store(settings.clone()));
+    deliver_to(world, &mut store, || Arc::new(world.store(settings.clone())), attempt)
 }
 
 /// Delivers a task until it succeeds, to a process that remembers, unless it crashed: then `restart` gives the next.

@@ -3,9 +3,11 @@
 mod answers;
 mod chains;
 mod chaos;
+mod deletions;
 mod equivalence;
 mod extras;
 mod faults;
 pub(crate) mod model;
+mod parts;
 mod protocol;
 pub(crate) mod world;
