@@ -30,6 +30,17 @@ pub(crate) struct ServeFlags {
     )]
     pub(crate) retention: Duration,
 
+    /// Maximum number of bytes that blocks may have together; the oldest are dropped first. Units of 1024: B, KB, MB, GB, TB,
+    /// PB, EB, as in 512MB. `0` is no limit.
+    #[arg(
+        long = "storage.retention.size",
+        alias = "storage.tsdb.retention.size",
+        default_value = "0B",
+        value_name = "BYTES",
+        value_parser = parse_bytes
+    )]
+    pub(crate) retention_size: u64,
+
     /// Length of the shortest blocks. For tests: short blocks make many small files.
     #[arg(
         long = "storage.tsdb.min-block-duration",
@@ -51,6 +62,10 @@ pub(crate) struct ServeFlags {
     /// Enable reload by HTTP request also where foxfire listens on more than the loopback interface.
     #[arg(long = "web.enable-lifecycle")]
     pub(crate) enable_lifecycle: bool,
+
+    /// Enable API endpoints for admin control actions.
+    #[arg(long = "web.enable-admin-api")]
+    pub(crate) enable_admin_api: bool,
 
     /// Enable API endpoint accepting remote write requests.
     #[arg(long = "web.enable-remote-write-receiver")]
@@ -156,11 +171,13 @@ impl ServeFlags {
         [
             ("config.file", config),
             ("storage.path", self.storage_path.display().to_string()),
+            ("storage.retention.size", format!("{}B", self.retention_size)),
             ("storage.retention.time", duration::format(self.retention)),
             ("storage.tsdb.min-block-duration", duration::format(self.min_block_duration)),
             ("web.listen-address", self.listen_address.to_string()),
             ("web.external-url", self.external_url.clone().unwrap_or_default()),
             ("web.enable-lifecycle", self.enable_lifecycle.to_string()),
+            ("web.enable-admin-api", self.enable_admin_api.to_string()),
             ("web.enable-remote-write-receiver", self.enable_remote_write_receiver.to_string()),
             ("query.lookback-delta", duration::format(self.lookback_delta)),
             ("query.timeout", duration::format(self.query_timeout)),
@@ -179,6 +196,26 @@ impl ServeFlags {
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
     duration::parse(text).map_err(|error| error.to_string())
+}
+
+/// As `units.Base2Bytes` of Prometheus's flags reads them.
+fn parse_bytes(text: &str) -> Result<u64, String> {
+    const UNITS: [&str; 6] = ["KB", "MB", "GB", "TB", "PB", "EB"];
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| format!("units: unknown unit in {text}"))?;
+    let exponent = match (number, unit) {
+        (0, "") | (_, "B") => 0,
+        (_, unit) => UNITS
+            .iter()
+            .position(|known| {
+                unit == *known
+                    || unit.strip_suffix("iB").is_some_and(|unit| known.strip_suffix('B') == Some(unit))
+            })
+            .map(|at| at + 1)
+            .ok_or_else(|| format!("units: unknown unit in {text}"))?,
+    };
+    number.checked_mul(1 << (10 * exponent)).ok_or_else(|| format!("{text} is too large"))
 }
 
 fn parse_positive(text: &str) -> Result<Duration, String> {
@@ -228,6 +265,19 @@ mod tests {
         assert_eq!(flags.config_file, Some(PathBuf::from("p.yml")));
         assert_eq!(flags.listen_address, "0.0.0.0:0".parse().unwrap());
         assert_eq!(flags.retention, Duration::from_secs(15 * 86_400));
+        assert_eq!(flags.retention_size, 0);
+        for (text, bytes) in [
+            ("512MB", Some(512 << 20)),
+            ("1GiB", Some(1 << 30)),
+            ("7B", Some(7)),
+            ("0", Some(0)),
+            ("7", None),
+            ("1XB", None),
+            ("GB", None),
+            ("99EB", None),
+        ] {
+            assert_eq!(parse_bytes(text).ok(), bytes, "{text}");
+        }
     }
 
     #[test]

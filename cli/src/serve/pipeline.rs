@@ -13,6 +13,7 @@ use compactor_function::{Collector, Compactor};
 use discovery_function::Discovery;
 use ruler_function::{RulePlanner, Ruler};
 use scraper_function::Scraper;
+use telemetry::StoreState;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wire::{CollectTask, CompactTask, CompactWork, DiscoverTask};
@@ -55,7 +56,10 @@ pub(crate) type Stop = watch::Receiver<bool>;
 pub(crate) async fn run(wired: Arc<Wired>, queues: Queues, stop: Stop) {
     let mut loops = JoinSet::new();
     loops.spawn(plan(Arc::clone(&wired), stop.clone()));
-    loops.spawn(compact(Arc::clone(&wired), stop.clone()));
+    // Merges may take minutes; the segments of the minutes do not wait for them.
+    for work in [CompactWork::Segments, CompactWork::Blocks] {
+        loops.spawn(compact(Arc::clone(&wired), work, stop.clone()));
+    }
     loops.spawn(collect(Arc::clone(&wired), stop.clone()));
     loops.spawn(observe(Arc::clone(&wired), queues, stop.clone()));
     let queue = Arc::clone(&wired.platform.scrape_queue);
@@ -105,9 +109,9 @@ async fn skip(wired: &Wired, from: i64, until: i64) {
     }
 }
 
-async fn compact(wired: Arc<Wired>, mut stop: Stop) {
+async fn compact(wired: Arc<Wired>, work: CompactWork, mut stop: Stop) {
     while !stopped_within(&mut stop, COMPACT_EVERY).await {
-        let task = CompactTask { tick: wired.platform.clock.now_ms(), work: CompactWork::All };
+        let task = CompactTask { tick: wired.platform.clock.now_ms(), work };
         invoke(COMPACTOR, &wired, task).await;
     }
 }
@@ -131,13 +135,27 @@ async fn observe(wired: Arc<Wired>, queues: Queues, mut stop: Stop) {
             wired.metrics.queue_messages(name, depth.ready + depth.delayed + depth.in_flight);
             wired.metrics.queue_messages(dead, usize::try_from(depth.dead_letters).unwrap_or(usize::MAX));
         }
-        match wired.store.blocks().await {
-            Ok(blocks) => wired.metrics.blocks_loaded(blocks.len()),
+        match wired.store.status().await {
+            Ok(status) => wired.metrics.store_state(&store_state(&status)),
             Err(error) => tracing::error!(%error, "the head of the store cannot be read"),
         }
         if stopped_within(&mut stop, OBSERVE_EVERY).await {
             return;
         }
+    }
+}
+
+fn store_state(status: &tsdb::Status) -> StoreState {
+    StoreState {
+        blocks: status.blocks.values().sum(),
+        block_bytes: status.block_bytes,
+        lag_seconds: status.lag_ms as f64 / 1e3,
+        min_time_seconds: status.min_time.map_or(0.0, |time| time as f64 / 1e3),
+        pending_parts: status.pending_parts,
+        tombstones: status.tombstones,
+        head_segments: status.head_segments,
+        head_samples: status.head_samples,
+        debt: status.debt.iter().map(|(level, debt)| (*level, debt.blocks, debt.bytes)).collect(),
     }
 }
 

@@ -89,7 +89,7 @@ pub(crate) fn wire(
             Arc::clone(metrics),
         ),
         compactor: Compactor::new(Arc::clone(&store), Arc::clone(metrics)),
-        collector: Collector::new(platform.clone(), Arc::clone(&store)),
+        collector: Collector::new(platform.clone(), Arc::clone(&store)).counting(Arc::clone(metrics)),
         rule_planner: RulePlanner::new(platform.clone(), Arc::clone(&configs), Arc::clone(&store)),
         ingest: flags
             .enable_remote_write_receiver
@@ -99,7 +99,7 @@ pub(crate) fn wire(
             exemplars: Arc::<Store>::clone(&store),
             metadata: Arc::<Store>::clone(&store),
             queryable: store,
-            deployment: Arc::new(deployment),
+            deployment: Arc::new(deployment.with_admin(flags.enable_admin_api)),
             clock: Arc::clone(&platform.clock),
             engine,
             query_timeout: flags.query_timeout,
@@ -118,6 +118,7 @@ fn store_settings(flags: &ServeFlags) -> tsdb::Settings {
         late_bound_ms: LATE_BOUND_MS,
         grace_ms: GRACE_MS,
         retention_ms: retention,
+        retention_bytes: (flags.retention_size > 0).then_some(flags.retention_size),
         staleness_gap_ms: tsdb::Settings::default().staleness_gap_ms.max(millis(flags.lookback_delta)),
         delete_consumed_rows: true,
         ..tsdb::Settings::default()

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use control::ControlError;
 use platform::{Deadline, Handler, Platform, Retry};
-use telemetry::Metrics;
-use tsdb::{Store, TsdbError};
+use telemetry::{Compaction, Metrics};
+use tsdb::{JobKind, JobReport, Store, TsdbError};
 use wire::{CollectTask, CompactTask};
 
 /// Compacts whatever is due.
@@ -25,6 +25,7 @@ pub struct Compactor {
 pub struct Collector {
     platform: Platform,
     store: Arc<Store>,
+    metrics: Option<Arc<Metrics>>,
 }
 
 /// Why collecting failed.
@@ -46,11 +47,51 @@ impl Compactor {
     }
 }
 
+impl Compactor {
+    fn report(&self, job: &JobReport) {
+        let seconds = job.duration_ns as f64 / 1e9;
+        if job.kind == JobKind::Segments
+            && let Some(series) = job.blocks.iter().map(|block| block.series).max()
+        {
+            self.metrics.head_series(series);
+        }
+        self.metrics.compaction(&Compaction {
+            kind: job.kind.as_str(),
+            level: job.level,
+            read_bytes: job.read.bytes,
+            read_samples: job.read.samples,
+            duplicate_samples: job.duplicates,
+            deleted_samples: job.deleted,
+            seconds,
+        });
+        for block in &job.blocks {
+            let bytes: u64 = block.files.iter().map(|file| file.len).sum();
+            self.metrics.block_written(block.level, bytes, block.samples);
+            tracing::info!(
+                ulid = block.id,
+                level = block.level,
+                mint = block.min_time,
+                maxt = block.max_time,
+                series = block.series,
+                samples = block.samples,
+                bytes,
+                "write block"
+            );
+        }
+    }
+}
+
 impl Collector {
     /// The function over a platform and its store.
     #[must_use]
     pub fn new(platform: Platform, store: Arc<Store>) -> Self {
-        Self { platform, store }
+        Self { platform, store, metrics: None }
+    }
+
+    /// Counts what it deletes.
+    #[must_use]
+    pub fn counting(self, metrics: Arc<Metrics>) -> Self {
+        Self { metrics: Some(metrics), ..self }
     }
 }
 
@@ -71,24 +112,15 @@ impl Handler for Compactor {
     type Error = TsdbError;
 
     async fn handle(&self, task: CompactTask, deadline: Deadline) -> Result<(), TsdbError> {
-        let done = self.store.compact(task.tick, deadline).await.inspect_err(|error| {
+        let done = self.store.compact_work(task.work, task.tick, deadline).await.inspect_err(|error| {
             if let TsdbError::Halt { invariant, .. } = error {
                 self.metrics.invariant_violated(invariant);
             }
+            self.metrics.compaction_failed();
         })?;
-        for block in &done.written {
-            let bytes: u64 = block.files.iter().map(|file| file.len).sum();
-            self.metrics.block_written(block.level, bytes, block.samples);
-            tracing::info!(
-                ulid = block.id,
-                level = block.level,
-                mint = block.min_time,
-                maxt = block.max_time,
-                series = block.series,
-                samples = block.samples,
-                bytes,
-                "write block"
-            );
+        self.metrics.commits_lost(done.lost);
+        for job in &done.jobs {
+            self.report(job);
         }
         Ok(())
     }
@@ -104,6 +136,17 @@ impl Handler for Collector {
 
     async fn handle(&self, task: CollectTask, deadline: Deadline) -> Result<(), CollectorError> {
         let collected = self.store.collect(task.tick, deadline).await?;
+        if let Some(metrics) = &self.metrics {
+            for (kind, count) in [
+                ("block_file", collected.block_files),
+                ("manifest", collected.manifests),
+                ("wal_object", collected.segment_objects),
+                ("wal_row", collected.segment_rows),
+            ] {
+                metrics.collected(kind, count);
+            }
+            metrics.collected_block_bytes(collected.block_bytes);
+        }
         let replaced = control::collect(&self.platform).await?;
         tracing::debug!(?collected, replaced, "collected");
         Ok(())

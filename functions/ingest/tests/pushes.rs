@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use ingest_function::{Ingest, Response};
-use model::{Labels, MatchOp, Matcher};
+use model::{FloatHistogram, Labels, MatchOp, Matcher, Span};
 use platform_sim::{RandomFaults, World};
 use remote::testing::{compress, encode_v1, encode_v2};
 use remote::{Sample, TimeSeries, WriteRequest};
@@ -217,4 +217,41 @@ fn senders_that_repeat_lose_and_double_nothing_under_faults() {
         assert_eq!(stored(&world, &Process::new(&world)), expected, "seed {seed}");
     }
     assert!(attempts > acknowledged + 20, "{attempts} attempts for {acknowledged}: too few faults to tell");
+}
+
+#[test]
+fn native_histograms_and_ends_of_series_are_stored_as_pushed() {
+    let world = World::new(5);
+    let process = Process::new(&world);
+    let now = world.now_ms();
+    let histogram = FloatHistogram {
+        schema: 2,
+        count: 3.0,
+        sum: 1.0 / 3.0,
+        positive_spans: vec![Span { offset: -1, length: 2 }],
+        positive_buckets: vec![1.0, 2.0],
+        ..FloatHistogram::default()
+    };
+    let pushed = vec![(now, Arc::new(histogram)), (now + 1, Arc::new(FloatHistogram::stale()))];
+    let series = TimeSeries {
+        labels: Labels::from_pairs([("__name__", "h"), ("job", "j")]),
+        histograms: pushed.clone(),
+        ..TimeSeries::default()
+    };
+    let mut sent = request("m", &[(now, 1.0), (now + 1, model::value::stale_nan())]);
+    sent.series.push(series);
+    let response = write(&world, &process, post(V2, compress(&encode_v2(&sent))));
+    assert_eq!(response.status(), 204);
+    assert_eq!(response.headers()["x-prometheus-remote-write-histograms-written"], "2");
+
+    let ended = stored(&world, &process)["m"][1];
+    assert_eq!((ended.0, ended.1.to_bits()), (now + 1, model::value::STALE_NAN_BITS));
+    let matchers = vec![Matcher::equal("__name__", "h")];
+    let select = Select { matchers, min_time: now, max_time: now + 1, hints: SelectHints::default() };
+    let limits = Limits { samples_max: u64::MAX, deadline: i64::MAX };
+    let of = Arc::clone(&process);
+    let sets = world.run(async move { of.store.select(&[select], limits).await }).done().unwrap();
+    let column = &sets[0][0].histograms;
+    let found: Vec<_> = column.timestamps.iter().copied().zip(column.values.iter().cloned()).collect();
+    assert_eq!(found, pushed);
 }

@@ -11,7 +11,7 @@ use api::{
 use config::GlobalConfig;
 use control::{ConfigCache, ControlError};
 use discovery::LastGood;
-use model::Metadata;
+use model::{Matcher, Metadata, TimestampMs};
 use platform::Platform;
 use storage::SourceId;
 use tsdb::{Store, TsdbError};
@@ -42,6 +42,7 @@ pub struct QueryDeployment {
     configs: Arc<ConfigCache>,
     store: Arc<Store>,
     settings: QuerySettings,
+    admin: bool,
 }
 
 impl fmt::Debug for QueryDeployment {
@@ -59,7 +60,13 @@ impl QueryDeployment {
         store: Arc<Store>,
         settings: QuerySettings,
     ) -> Self {
-        Self { platform, configs, store, settings }
+        Self { platform, configs, store, settings, admin: false }
+    }
+
+    /// With the endpoints for administrators switched on, or off.
+    #[must_use]
+    pub fn with_admin(self, admin: bool) -> Self {
+        Self { admin, ..self }
     }
 
     async fn all_targets(&self) -> Result<Targets, ApiError> {
@@ -182,6 +189,34 @@ impl Deployment for QueryDeployment {
     fn build_info(&self) -> BuildInfo {
         self.settings.build_info.clone()
     }
+
+    fn admin_enabled(&self) -> Result<(), ApiError> {
+        if self.admin { Ok(()) } else { Err(ApiError::new(ErrorType::Unavailable, "admin APIs disabled")) }
+    }
+
+    fn delete_series(
+        &self,
+        matcher_sets: Vec<Vec<Matcher>>,
+        min_time: TimestampMs,
+        max_time: TimestampMs,
+    ) -> DeploymentFuture<'_, ()> {
+        Box::pin(async move {
+            self.admin_enabled()?;
+            let deleted = self.store.delete_series(&matcher_sets, min_time, max_time).await;
+            let deleted = deleted.map_err(admin_error)?;
+            tracing::info!(blocks = deleted.blocks, series = deleted.series, "series deleted");
+            Ok(())
+        })
+    }
+
+    fn clean_tombstones(&self) -> DeploymentFuture<'_, ()> {
+        Box::pin(async {
+            self.admin_enabled()?;
+            let blocks = self.store.clean_tombstones().await.map_err(admin_error)?;
+            tracing::info!(blocks, "blocks are to be written anew");
+            Ok(())
+        })
+    }
 }
 
 /// The source that a target's text names.
@@ -191,6 +226,12 @@ fn source_id(text: &str) -> Option<SourceId> {
 
 #[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
 fn control_error(error: ControlError) -> ApiError {
+    ApiError::new(ErrorType::Internal, error.to_string())
+}
+
+/// Whatever goes wrong is internal, as in Prometheus.
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
+fn admin_error(error: TsdbError) -> ApiError {
     ApiError::new(ErrorType::Internal, error.to_string())
 }
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{GlobalConfig, RuleGroup};
-use model::{Metadata, TimestampMs};
+use model::{Matcher, Metadata, TimestampMs};
 use wire::{BlockMeta, RuleGroupState, ScrapePool};
 
-use crate::{ApiError, GlobalUrlOptions};
+use crate::{ApiError, ErrorType, GlobalUrlOptions};
 
 /// What a method of [`Deployment`] returns.
 pub type DeploymentFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, ApiError>> + Send + 'a>>;
@@ -44,6 +44,30 @@ pub trait Deployment: Send + Sync {
     fn runtime_info(&self) -> RuntimeInfo;
     /// What was built.
     fn build_info(&self) -> BuildInfo;
+
+    /// Whether the endpoints for administrators may be used.
+    ///
+    /// # Errors
+    /// Prometheus's, where not.
+    fn admin_enabled(&self) -> Result<(), ApiError> {
+        Err(ApiError::new(ErrorType::Unavailable, "admin APIs disabled"))
+    }
+
+    /// Deletes the samples that there are in `min_time..=max_time`, ms, of the series that satisfy all matchers of any one
+    /// set.
+    fn delete_series(
+        &self,
+        _matcher_sets: Vec<Vec<Matcher>>,
+        _min_time: TimestampMs,
+        _max_time: TimestampMs,
+    ) -> DeploymentFuture<'_, ()> {
+        Box::pin(async { self.admin_enabled() })
+    }
+
+    /// Has deletions carried out in every block.
+    fn clean_tombstones(&self) -> DeploymentFuture<'_, ()> {
+        Box::pin(async { self.admin_enabled() })
+    }
 }
 
 /// All targets.

@@ -8,6 +8,7 @@
 //! [`storage::Queryable`]; what the deployment knows of itself (targets, rules, configuration) through
 //! [`Deployment`]. Parameters, error types and messages are Prometheus's own (`web/api/v1/api.go`).
 
+mod admin;
 mod compress;
 mod cors;
 mod deployment;

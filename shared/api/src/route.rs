@@ -68,8 +68,11 @@ impl Api {
             match methods(path) {
                 None => return not_found(),
                 Some(allowed) if !allowed.contains(request.method()) => {
-                    let posts = allowed.contains(&Method::POST);
-                    return method_not_allowed(if posts { "GET, OPTIONS, POST" } else { "GET, OPTIONS" });
+                    return method_not_allowed(match allowed {
+                        CHANGE => "OPTIONS, POST, PUT",
+                        READ_OR_FORM => "GET, OPTIONS, POST",
+                        _ => "GET, OPTIONS",
+                    });
                 }
                 Some(_) => match self.answer(path, &params).await {
                     Ok(answer) => success(&answer),
@@ -102,6 +105,9 @@ impl Api {
             "status/walreplay" => Ok(Self::status_walreplay()),
             "status/tsdb" => self.status_tsdb(params).await,
             "status/tsdb/blocks" => self.status_tsdb_blocks().await,
+            "admin/tsdb/delete_series" => self.delete_series(params).await,
+            "admin/tsdb/clean_tombstones" => self.clean_tombstones().await,
+            "admin/tsdb/snapshot" => self.snapshot(),
             _ => match label_name(path) {
                 Some(name) => self.label_values(&name, params).await,
                 None => Err(ApiError::new(ErrorType::NotFound, "not found")),
@@ -110,10 +116,12 @@ impl Api {
     }
 }
 
+const READ: &[Method] = &[Method::GET];
+const READ_OR_FORM: &[Method] = &[Method::GET, Method::POST];
+const CHANGE: &[Method] = &[Method::POST, Method::PUT];
+
 /// The methods of an endpoint; `None` where there is no such endpoint.
 fn methods(path: &str) -> Option<&'static [Method]> {
-    const READ: &[Method] = &[Method::GET];
-    const READ_OR_FORM: &[Method] = &[Method::GET, Method::POST];
     match path {
         "query" | "query_range" | "query_exemplars" | "format_query" | "series" | "labels" => {
             Some(READ_OR_FORM)
@@ -121,6 +129,7 @@ fn methods(path: &str) -> Option<&'static [Method]> {
         "targets" | "targets/metadata" | "metadata" | "scrape_pools" | "alertmanagers" | "rules"
         | "alerts" | "status/config" | "status/flags" | "status/buildinfo" | "status/runtimeinfo"
         | "status/walreplay" | "status/tsdb" | "status/tsdb/blocks" => Some(READ),
+        "admin/tsdb/delete_series" | "admin/tsdb/clean_tombstones" | "admin/tsdb/snapshot" => Some(CHANGE),
         _ => label_name(path).map(|_| READ),
     }
 }
@@ -133,7 +142,7 @@ fn label_name(path: &str) -> Option<String> {
 fn is_form(request: &Request) -> bool {
     let content_type =
         request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    request.method() == Method::POST
+    CHANGE.contains(request.method())
         && content_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(FORM))
 }
 

@@ -24,8 +24,8 @@ use storage::{
 use wire::{BlockMeta, ScrapePool, ScrapeTarget, WireLabels};
 
 use crate::{
-    Api, BuildInfo, Deployment, DeploymentFuture, GlobalUrlOptions, Response, RuleGroupStatus, RuntimeInfo,
-    Targets, TsdbStatus,
+    Api, ApiError, BuildInfo, Deployment, DeploymentFuture, ErrorType, GlobalUrlOptions, Response,
+    RuleGroupStatus, RuntimeInfo, Targets, TsdbStatus,
 };
 
 const NOW: TimestampMs = 1_000_000;
@@ -125,7 +125,9 @@ impl MetadataQueryable for FakeStore {
     }
 }
 
-struct FakeDeployment;
+struct FakeDeployment {
+    admin: bool,
+}
 
 fn group(file: &str, name: &str) -> RuleGroupStatus {
     let rule = RecordingRule {
@@ -237,6 +239,24 @@ impl Deployment for FakeDeployment {
     fn build_info(&self) -> BuildInfo {
         BuildInfo::default()
     }
+
+    fn admin_enabled(&self) -> Result<(), ApiError> {
+        if self.admin { Ok(()) } else { Err(ApiError::new(ErrorType::Unavailable, "admin APIs disabled")) }
+    }
+
+    fn delete_series(
+        &self,
+        sets: Vec<Vec<Matcher>>,
+        min: TimestampMs,
+        max: TimestampMs,
+    ) -> DeploymentFuture<'_, ()> {
+        // What arrived is told by way of an error.
+        Box::pin(async move { Err(ApiError::bad_data(format!("{} sets, {min} to {max}", sets.len()))) })
+    }
+
+    fn clean_tombstones(&self) -> DeploymentFuture<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
 fn series(labels: &[(&str, &str)], last: f64) -> Series {
@@ -249,6 +269,10 @@ fn series(labels: &[(&str, &str)], last: f64) -> Series {
 }
 
 fn ask(request: http::request::Builder, body: &str) -> Response {
+    ask_as(false, request, body)
+}
+
+fn ask_as(admin: bool, request: http::request::Builder, body: &str) -> Response {
     let store = Arc::new(FakeStore(vec![
         series(&[("__name__", "a.b"), ("job", "n"), ("x.y", "q\"")], 2.5),
         series(&[("__name__", "gone"), ("job", "n")], f64::from_bits(STALE_NAN_BITS)),
@@ -259,7 +283,7 @@ fn ask(request: http::request::Builder, body: &str) -> Response {
         exemplars: Arc::<FakeStore>::clone(&store),
         metadata: Arc::<FakeStore>::clone(&store),
         queryable: store,
-        deployment: Arc::new(FakeDeployment),
+        deployment: Arc::new(FakeDeployment { admin }),
         clock: Arc::new(FixedClock),
         engine: EngineOptions::default(),
         query_timeout: Duration::from_secs(60),
@@ -479,5 +503,37 @@ fn series_and_labels_tell_when_a_limit_cut_them() {
     assert_eq!(
         (status, body["error"].as_str()),
         (400, Some("error parsing form values: invalid URL escape \"%zz\""))
+    );
+}
+
+#[test]
+fn administrators_delete_series_as_in_prometheus() {
+    let post = |admin, path: &str, body: &str| {
+        let request = http::Request::post(format!("/api/v1/admin/tsdb/{path}"))
+            .header("content-type", "application/x-www-form-urlencoded");
+        let response = ask_as(admin, request, body);
+        (response.status().as_u16(), text(&response))
+    };
+    let error = |kind: &str, message: &str| {
+        format!(r#"{{"status":"error","errorType":"{kind}","error":"{message}"}}"#)
+    };
+    for path in ["delete_series?match[]=up", "clean_tombstones", "snapshot"] {
+        assert_eq!(post(false, path, ""), (500, error("unavailable", "admin APIs disabled")), "{path}");
+    }
+    assert_eq!(post(true, "clean_tombstones", ""), (204, String::new()));
+    assert_eq!(post(true, "delete_series", ""), (400, error("bad_data", "no match[] parameter provided")));
+    let asked = post(true, "delete_series?start=1", "match[]=up&match[]=a&end=2.5");
+    assert_eq!(asked, (400, error("bad_data", "2 sets, 1000 to 2500")));
+    let all = format!("1 sets, {} to {}", crate::params::MIN_TIME, crate::params::MAX_TIME);
+    assert_eq!(post(true, "delete_series", "match[]=up"), (400, error("bad_data", &all)));
+    let (status, body) = post(true, "delete_series?match[]=up{", "");
+    assert!(status == 400 && body.contains(r#"invalid parameter \"match[]\": "#), "{body}");
+    assert_eq!(post(true, "snapshot", "").0, 500);
+    let put = http::Request::put("/api/v1/admin/tsdb/clean_tombstones");
+    assert_eq!(ask_as(true, put, "").status().as_u16(), 204);
+    let get = ask_as(true, http::Request::get("/api/v1/admin/tsdb/clean_tombstones"), "");
+    assert_eq!(
+        (get.status().as_u16(), get.headers()["allow"].to_str().unwrap()),
+        (405, "OPTIONS, POST, PUT")
     );
 }

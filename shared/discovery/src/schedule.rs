@@ -1,7 +1,7 @@
 //! When which targets are scraped together.
 //!
 //! A target with offset `o` and interval `i` is due at every `t ≡ o (mod i)`. Time is cut into cells of the settings'
-//! spread; targets of equal interval that are due in the same cell make a batch, or several where they are too many. A
+//! spread, which is wider for very many series; targets of equal interval that are due in the same cell make a batch, or several where they are too many. A
 //! batch's tick is the instant at which its first target is due.
 //!
 //! # Invariants
@@ -21,6 +21,10 @@ use wire::{ScrapeTarget, ScrapeTask, TargetSnapshot, WireLabels};
 pub struct PackSettings {
     /// Length of a cell: by less than this a target may be due later than its batch's tick, ms.
     pub spread_ms_max: u64,
+    /// The same for the targets of an interval that have together more series than a batch takes. What a million series
+    /// cost depends on the number of segments alone, which are one or more a cell; and targets in one batch wait for the
+    /// slowest of them, so that few targets are better spread finely.
+    pub spread_many_ms_max: u64,
     /// Targets in a batch.
     pub targets_max: usize,
     /// Series in a batch, by measurement; a target that has more is alone.
@@ -37,8 +41,10 @@ impl Default for PackSettings {
     fn default() -> Self {
         Self {
             spread_ms_max: 1_000,
+            // Divides the usual intervals, so that a target meets the same others each time.
+            spread_many_ms_max: 2_500,
             targets_max: 500,
-            series_max: 40_000,
+            series_max: 200_000,
             series: BTreeMap::new(),
             series_assumed: 1_000,
             // Of the 256 KiB of a message the rest is left to the task's other fields.
@@ -65,10 +71,17 @@ pub fn schedule(snapshot: &TargetSnapshot, from: i64, until: i64, settings: &Pac
         .flat_map(|pool| &pool.active)
         .map(|target| Weighed::new(target, settings))
         .collect();
+    let mut series: BTreeMap<i64, u64> = BTreeMap::new();
+    for target in &targets {
+        let sum = series.entry(target.interval_ms).or_default();
+        *sum = sum.saturating_add(target.load.series);
+    }
     let mut cells: BTreeMap<(i64, i64), Vec<Due<'_>>> = BTreeMap::new();
     for target in &targets {
         // A cell is no longer than the interval, so a target is due in it once at most.
-        let length = i64::try_from(settings.spread_ms_max).unwrap_or(i64::MAX).clamp(1, target.interval_ms);
+        let many = series.get(&target.interval_ms).is_some_and(|sum| *sum > settings.series_max);
+        let spread = if many { settings.spread_many_ms_max } else { settings.spread_ms_max };
+        let length = i64::try_from(spread).unwrap_or(i64::MAX).clamp(1, target.interval_ms);
         for at in target.instants(from, until) {
             let cell = (target.interval_ms, at.div_euclid(length));
             cells.entry(cell).or_default().push(Due { at, target });

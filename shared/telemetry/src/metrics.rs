@@ -1,10 +1,12 @@
 //! foxfire's own metrics.
 
+mod compaction;
 mod families;
 mod pushes;
 
 use prometheus::TextEncoder;
 
+use compaction::CompactionFamilies;
 use families::{ApiFamilies, QueryFamilies, RuleFamilies, ScrapeFamilies, StoreFamilies, TaskFamilies};
 use pushes::PushFamilies;
 
@@ -17,6 +19,7 @@ use crate::process::ProcessMetrics;
 pub struct Metrics {
     registry: prometheus::Registry,
     api: ApiFamilies,
+    compaction: CompactionFamilies,
     query: QueryFamilies,
     rules: RuleFamilies,
     scrape: ScrapeFamilies,
@@ -45,6 +48,48 @@ pub struct ScrapeTotals {
     pub out_of_bounds_samples: u64,
 }
 
+/// A job of a compactor that was committed.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Compaction {
+    /// `segments`, `merge`, `split`, `part` or `drop`.
+    pub kind: &'static str,
+    /// The level of its blocks; 0 where it made none.
+    pub level: u32,
+    /// Bytes of what it read.
+    pub read_bytes: u64,
+    /// Samples of what it read.
+    pub read_samples: u64,
+    /// Samples left out as equal to another by series and timestamp.
+    pub duplicate_samples: u64,
+    /// Samples left out as deleted.
+    pub deleted_samples: u64,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// The state of the store in numbers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct StoreState {
+    /// Live blocks.
+    pub blocks: u64,
+    /// Their bytes.
+    pub block_bytes: u64,
+    /// How far compaction is behind now.
+    pub lag_seconds: f64,
+    /// The earliest sample, seconds since the epoch; 0 where there is none.
+    pub min_time_seconds: f64,
+    /// Parts of merges that are not done.
+    pub pending_parts: u64,
+    /// Deletions that are not carried out everywhere.
+    pub tombstones: u64,
+    /// Segments that are not in blocks.
+    pub head_segments: u64,
+    /// Their samples.
+    pub head_samples: u64,
+    /// What waits to be merged: level, blocks, bytes.
+    pub debt: Vec<(u32, u64, u64)>,
+}
+
 impl Metrics {
     /// Metrics in a registry of their own; `version` is what `prometheus_build_info` says.
     #[must_use]
@@ -52,6 +97,7 @@ impl Metrics {
         let registry = prometheus::Registry::new();
         Self {
             api: families::made(ApiFamilies::new(&registry, version)),
+            compaction: families::made(CompactionFamilies::new(&registry)),
             query: families::made(QueryFamilies::new(&registry)),
             rules: families::made(RuleFamilies::new(&registry)),
             scrape: families::made(ScrapeFamilies::new(&registry)),
@@ -159,9 +205,63 @@ impl Metrics {
         self.store.block_samples.with_label_values(&[level.as_str()]).inc_by(samples);
     }
 
-    /// So many blocks are live.
-    pub fn blocks_loaded(&self, blocks: usize) {
-        self.store.blocks_loaded.set(i64::try_from(blocks).unwrap_or(i64::MAX));
+    /// A job of a compactor was committed.
+    pub fn compaction(&self, job: &Compaction) {
+        let level = job.level.to_string();
+        let compaction = &self.compaction;
+        compaction.jobs.with_label_values(&[job.kind, level.as_str()]).inc();
+        compaction.seconds.with_label_values(&[job.kind, level.as_str()]).inc_by(job.seconds);
+        compaction.duration.observe(job.seconds);
+        compaction.compactions.inc();
+        compaction.read_bytes.with_label_values(&[level.as_str()]).inc_by(job.read_bytes);
+        compaction.read_samples.with_label_values(&[level.as_str()]).inc_by(job.read_samples);
+        compaction.dropped.with_label_values(&["duplicate"]).inc_by(job.duplicate_samples);
+        compaction.dropped.with_label_values(&["deleted"]).inc_by(job.deleted_samples);
+    }
+
+    /// An invocation of the compactor failed.
+    pub fn compaction_failed(&self) {
+        self.compaction.failed.inc();
+    }
+
+    /// So many commits came too late, and what they were about was done again or by others.
+    pub fn commits_lost(&self, commits: u64) {
+        self.compaction.commits_lost.inc_by(commits);
+    }
+
+    /// So many series were in the segments that were compacted last.
+    pub fn head_series(&self, series: u64) {
+        self.compaction.head_series.set(gauge(series));
+    }
+
+    /// The collector deleted so many of a kind of thing.
+    pub fn collected(&self, kind: &str, count: u64) {
+        self.compaction.collected.with_label_values(&[kind]).inc_by(count);
+    }
+
+    /// The collector deleted blocks' files of so many bytes.
+    pub fn collected_block_bytes(&self, bytes: u64) {
+        self.compaction.collected_bytes.inc_by(bytes);
+    }
+
+    /// The state of the store.
+    pub fn store_state(&self, state: &StoreState) {
+        let compaction = &self.compaction;
+        self.store.blocks_loaded.set(gauge(state.blocks));
+        compaction.blocks_bytes.set(gauge(state.block_bytes));
+        compaction.lag.set(state.lag_seconds);
+        compaction.lowest_timestamp.set(state.min_time_seconds);
+        compaction.pending_parts.set(gauge(state.pending_parts));
+        compaction.tombstones.set(gauge(state.tombstones));
+        compaction.head_segments.set(gauge(state.head_segments));
+        compaction.head_samples.set(gauge(state.head_samples));
+        compaction.debt_blocks.reset();
+        compaction.debt_bytes.reset();
+        for (level, blocks, bytes) in &state.debt {
+            let level = level.to_string();
+            compaction.debt_blocks.with_label_values(&[level.as_str()]).set(gauge(*blocks));
+            compaction.debt_bytes.with_label_values(&[level.as_str()]).set(gauge(*bytes));
+        }
     }
 
     /// What must never happen was found to have happened; `id` is that of the invariant (S1 … L6).
@@ -193,6 +293,10 @@ impl Metrics {
             .with_label_values(&[queue])
             .set(i64::try_from(messages).unwrap_or(i64::MAX));
     }
+}
+
+fn gauge(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //!
 //! - P1, P2: the row is named by its cause, (tick, shard), and created only if absent. Whoever is first wins.
 //! - P3: [`Store::append`] returns only when the row is durable; then the caller may acknowledge its message.
-//! - P17: a segment is coded against an earlier one only where this very writer knows that one to be stored as it wrote
+//! - P18: a segment is coded against an earlier one only where this very writer knows that one to be stored as it wrote
 //!   it. After anything else (somebody else was first, it was too late, the outcome is unknown), its sources' next scrapes
 //!   are coded by themselves.
 //! - P12: what was not durable by the late bound counts as missed, though it may turn up in blocks. The compactor

@@ -14,10 +14,11 @@
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
-use platform::Deadline;
+use platform::{Deadline, ListedObject};
 
 use crate::error::TsdbError;
 use crate::head::{Commit, Committed};
+use crate::invariants::part_blocks;
 use crate::keys::HOUR_MS;
 use crate::store::Store;
 use crate::together::{Work, together};
@@ -27,6 +28,8 @@ use crate::together::{Work, together};
 pub struct Collected {
     /// Files of blocks deleted.
     pub block_files: u64,
+    /// Their bytes.
+    pub block_bytes: u64,
     /// Manifests deleted.
     pub manifests: u64,
     /// Payloads and layouts of consumed segments deleted.
@@ -67,8 +70,8 @@ impl Store {
         let doomed_manifest = |key: &str| {
             committed.head.manifest.as_deref() != Some(key) && self.keys.manifest_time(key).is_some_and(old)
         };
-        let blocks: Vec<String> =
-            blocks.into_iter().map(|object| object.key).filter(|key| doomed_block(key)).collect();
+        let blocks: Vec<ListedObject> =
+            blocks.into_iter().filter(|object| doomed_block(&object.key)).collect();
         let manifests: Vec<String> =
             manifests.into_iter().map(|object| object.key).filter(|key| doomed_manifest(key)).collect();
         if blocks.is_empty() && manifests.is_empty() {
@@ -78,17 +81,21 @@ impl Store {
             done.fence_lost = true;
             return Ok(());
         }
+        let bytes = blocks.iter().map(|object| object.len).sum();
+        let blocks = blocks.into_iter().map(|object| object.key).collect();
         done.block_files = self.delete_objects(blocks, deadline).await?;
+        done.block_bytes = bytes;
         done.manifests = self.delete_objects(manifests, deadline).await?;
         Ok(())
     }
 
-    /// The ids of the blocks that a query may be reading or will.
+    /// The ids of the blocks that a query may be reading or will, or that parts of merges are writing (P16).
     pub(crate) fn referenced<'a>(&self, committed: &'a Committed, now: i64) -> BTreeSet<&'a str> {
         let manifest = &committed.manifest;
         let recent = |at: i64| now.saturating_sub(at) < self.settings.query_grace_ms;
         let retired = manifest.retired.iter().filter(|retired| recent(retired.at)).map(|retired| &retired.id);
-        manifest.blocks.iter().map(|block| &block.id).chain(retired).map(String::as_str).collect()
+        let live = manifest.blocks.iter().map(|block| &block.id).chain(retired).map(String::as_str);
+        live.chain(manifest.merges.iter().flat_map(part_blocks)).collect()
     }
 
     async fn collect_segments(

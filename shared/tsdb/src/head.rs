@@ -6,16 +6,16 @@
 //!   └────────────────────────────────────────────┴──────┴───────────────────────────────┘
 //! ```
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use platform::{Cas, PlatformError, Row};
-use wire::{BlockMeta, Head, Manifest};
+use wire::{Head, Manifest};
 
 use crate::error::TsdbError;
-use crate::planner::window_of;
+use crate::invariants::check_manifest;
 use crate::store::Store;
+use crate::tombstones::settle;
 
 /// The format version of head and manifest that this code writes, and the newest that it reads.
 const FORMAT: u32 = 1;
@@ -82,15 +82,24 @@ impl Store {
         Ok(manifest)
     }
 
+    /// What follows a manifest, so far without a change.
+    pub(crate) fn successor(&self, parent: &Committed) -> Manifest {
+        let mut manifest = (*parent.manifest).clone();
+        let oldest = self.ports.now().saturating_sub(self.settings.query_grace_ms);
+        manifest.retired.retain(|retired| retired.at >= oldest);
+        manifest
+    }
+
     /// Makes `manifest` and `watermark` what follows `parent`, unless something else already does.
     ///
     /// On an error the outcome is unknown, and may still change: nothing that the manifest names may be deleted (P6).
     pub(crate) async fn commit(
         &self,
         parent: &Committed,
-        manifest: Manifest,
+        mut manifest: Manifest,
         watermark: i64,
     ) -> Result<Commit, TsdbError> {
+        settle(&mut manifest, watermark);
         check_manifest(&manifest)?;
         if watermark < parent.head.watermark {
             return Err(TsdbError::Halt {
@@ -164,79 +173,4 @@ fn check_format(what: &str, version: u32) -> Result<(), TsdbError> {
         return Err(TsdbError::Corrupt { what: what.to_owned(), reason });
     }
     Ok(())
-}
-
-/// Halts on what must never be committed: an inverted or repeated block, or overlapping ones above level 1 (S8, P14).
-pub(crate) fn check_manifest(manifest: &Manifest) -> Result<(), TsdbError> {
-    let halt = |invariant, reason| Err(TsdbError::Halt { invariant, reason });
-    let mut ids = BTreeSet::new();
-    let mut merged: Vec<&BlockMeta> = Vec::new();
-    for block in &manifest.blocks {
-        if block.min_time >= block.max_time {
-            return halt("S7", format!("block {} ends before it begins", block.id));
-        }
-        if !ids.insert(&block.id) || manifest.retired.iter().any(|retired| retired.id == block.id) {
-            return halt("S6", format!("block {} is in the manifest twice", block.id));
-        }
-        if block.level >= 2 {
-            if window_of(block.level, block.min_time) != window_of(block.level, block.max_time - 1) {
-                return halt(
-                    "S8",
-                    format!("block {} does not fit a window of level {}", block.id, block.level),
-                );
-            }
-            merged.push(block);
-        }
-    }
-    merged.sort_by_key(|block| block.min_time);
-    for pair in merged.windows(2) {
-        if let [a, b] = pair
-            && b.min_time < a.max_time
-        {
-            return halt("S8", format!("blocks {} and {} overlap", a.id, b.id));
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn block(id: &str, level: u32, min_time: i64, max_time: i64) -> BlockMeta {
-        BlockMeta {
-            id: id.to_owned(),
-            level,
-            min_time,
-            max_time,
-            samples: 1,
-            series: 1,
-            set_hash: String::new(),
-            files: vec![],
-            parents: vec![],
-            series_range: None,
-        }
-    }
-
-    fn invariant(blocks: Vec<BlockMeta>) -> Option<&'static str> {
-        match check_manifest(&Manifest { v: 1, blocks, ..Manifest::default() }) {
-            Err(TsdbError::Halt { invariant, .. }) => Some(invariant),
-            _ => None,
-        }
-    }
-
-    #[test]
-    fn overlapping_merged_blocks_halt_the_scope() {
-        assert_eq!(invariant(vec![block("a", 2, 0, 10), block("b", 2, 9, 20)]), Some("S8"));
-        assert_eq!(invariant(vec![block("a", 3, 0, 10), block("b", 2, 5, 6)]), Some("S8"));
-        assert_eq!(invariant(vec![block("a", 2, 0, 10), block("b", 2, 10, 20)]), None);
-        assert_eq!(invariant(vec![block("a", 1, 0, 10), block("b", 2, 5, 20)]), None);
-    }
-
-    #[test]
-    fn malformed_blocks_halt_the_scope() {
-        assert_eq!(invariant(vec![block("a", 1, 5, 5)]), Some("S7"));
-        assert_eq!(invariant(vec![block("a", 1, 0, 5), block("a", 1, 0, 5)]), Some("S6"));
-        assert_eq!(invariant(vec![block("a", 2, 7_199_999, 7_200_001)]), Some("S8"));
-    }
 }

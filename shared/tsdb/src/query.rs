@@ -26,6 +26,7 @@ use crate::segments::{Keep, Segment};
 use crate::snapshot::Snapshot;
 use crate::store::{RESTARTS_MAX, Store};
 use crate::together::{Work, together};
+use crate::tombstones::Deletions;
 
 /// No query lasts longer, whatever its deadline.
 const QUERY_MAX: Duration = Duration::from_secs(86_400);
@@ -85,8 +86,9 @@ impl ExemplarQueryable for Store {
         limit: usize,
     ) -> StorageFuture<'a, Vec<SeriesExemplars>> {
         Box::pin(async move {
-            let ask = |reader: Arc<BlockReader>| async move {
-                reader.exemplars(matcher_sets, min_time, max_time).await
+            let ask = |reader: Arc<BlockReader>, deletions: Deletions| async move {
+                let found = reader.exemplars(matcher_sets, min_time, max_time).await?;
+                Ok(deletions.hide_exemplars(found))
             };
             let read = self.restarting(|snapshot| async move {
                 let mut found = self.ask_blocks(&snapshot, (min_time, max_time), ask).await?;
@@ -101,7 +103,7 @@ impl ExemplarQueryable for Store {
 impl MetadataQueryable for Store {
     fn metadata<'a>(&'a self, metric: Option<&'a str>) -> StorageFuture<'a, Vec<Metadata>> {
         Box::pin(async move {
-            let ask = |reader: Arc<BlockReader>| async move { reader.metadata().await };
+            let ask = |reader: Arc<BlockReader>, _| async move { Ok(reader.metadata().await?) };
             let read = self.restarting(|snapshot| async move {
                 let mut found = self.ask_blocks(&snapshot, (TimestampMs::MIN, TimestampMs::MAX), ask).await?;
                 found.push(self.live_metadata(&snapshot).await?);
@@ -149,7 +151,8 @@ impl Store {
         let mut works: Vec<Work<'_, (usize, Vec<Series>)>> = Vec::new();
         for (at, select) in selects.iter().enumerate() {
             for meta in snapshot.blocks(select.min_time, select.max_time) {
-                works.push(Box::pin(self.select_block(meta, at, select, samples_max)));
+                let deletions = self.deletions_of_block(&snapshot.committed.manifest, &meta.id)?;
+                works.push(Box::pin(self.select_block(meta, at, select, samples_max, deletions)));
             }
         }
         // Buffered in order: that is the order of precedence. Not waited for all together: too many samples are too
@@ -177,11 +180,12 @@ impl Store {
         at: usize,
         select: &Select,
         samples_max: u64,
+        deletions: Deletions,
     ) -> Result<(usize, Vec<Series>), TsdbError> {
         let reader = self.open_block(meta).await?;
         let found =
             reader.select_limited(&select.matchers, select.min_time, select.max_time, samples_max).await?;
-        Ok((at, found))
+        Ok((at, deletions.hide(found)))
     }
 
     /// The segments that any of some selectors needs, each loaded once.
@@ -216,7 +220,8 @@ impl Store {
         let staleness_gap_ms = self.settings.staleness_gap_ms;
         let rows = snapshot.segments(min_time, max_time, staleness_gap_ms);
         let range = min_time..=max_time;
-        let rules = Rules { emit_from: snapshot.emit_from, range, staleness_gap_ms, samples_max };
+        let deletions = self.deletions_of_segments(&snapshot.committed.manifest, snapshot.emit_from)?;
+        let rules = Rules { emit_from: snapshot.emit_from, range, staleness_gap_ms, samples_max, deletions };
         let mut replay = Replay::new(rules, wanted);
         for segment in rows.into_iter().filter_map(|row| segments.get(&row.key)) {
             replay.push(segment)?;
@@ -237,6 +242,16 @@ impl Store {
     {
         self.restarting(|snapshot| async move {
             let times = (query.min_time, query.max_time);
+            let ask = |reader: Arc<BlockReader>, deletions: Deletions| async move {
+                if deletions.is_empty() {
+                    return Ok(ask(reader).await?);
+                }
+                let mut answers = BTreeSet::new();
+                for labels in deletions.visible_series(&reader, query).await? {
+                    of_series(&labels, &mut answers);
+                }
+                Ok(answers)
+            };
             let mut found = BTreeSet::new();
             for mut answers in self.ask_blocks(&snapshot, times, ask).await? {
                 // The larger set takes the smaller.
@@ -256,31 +271,35 @@ impl Store {
     /// The series that segments have.
     async fn live_series(&self, snapshot: &Snapshot, query: &LabelQuery) -> Result<Vec<Series>, TsdbError> {
         let (min_time, max_time) = (query.min_time, query.max_time);
-        let select = Select { matchers: vec![], min_time, max_time, hints: storage::SelectHints::default() };
-        let segments = self.segments_for(snapshot, std::slice::from_ref(&select)).await?;
-        let wanted = |labels: &Labels| {
-            let matches = |matchers: &Vec<Matcher>| matches_all(matchers, labels);
-            query.matcher_sets.is_empty() || query.matcher_sets.iter().any(matches)
-        };
-        self.replay(snapshot, &segments, min_time, max_time, u64::MAX, wanted)
+        let staleness_gap_ms = self.settings.staleness_gap_ms;
+        let rows = snapshot.segments(min_time, max_time, staleness_gap_ms);
+        let sets: Vec<&[Matcher]> = query.matcher_sets.iter().map(Vec::as_slice).collect();
+        let wanted = |labels: &Labels| sets.is_empty() || sets.iter().any(|set| matches_all(set, labels));
+        let rules = self.rules(snapshot, min_time..=max_time)?;
+        let mut replay = Replay::new(rules, wanted);
+        for segment in self.load_matching(&rows, &sets, Keep::Yes).await? {
+            replay.push(&segment)?;
+        }
+        Ok(replay.finish())
     }
 
-    /// What each block in a range of time answers, in order of precedence.
+    /// What each block in a range of time answers, given what of it is deleted, in order of precedence.
     async fn ask_blocks<T, F>(
         &self,
         snapshot: &Snapshot,
         (min_time, max_time): (TimestampMs, TimestampMs),
-        ask: impl Fn(Arc<BlockReader>) -> F + Copy + Send + Sync,
+        ask: impl Fn(Arc<BlockReader>, Deletions) -> F + Copy + Send + Sync,
     ) -> Result<Vec<T>, TsdbError>
     where
         T: Send,
-        F: Future<Output = Result<T, BlockError>> + Send,
+        F: Future<Output = Result<T, TsdbError>> + Send,
     {
         let mut works: Vec<Work<'_, T>> = Vec::new();
         for meta in snapshot.blocks(min_time, max_time) {
+            let deletions = self.deletions_of_block(&snapshot.committed.manifest, &meta.id)?;
             works.push(Box::pin(async move {
                 let reader = self.open_block(meta).await?;
-                Ok(ask(reader).await?)
+                ask(reader, deletions).await
             }));
         }
         together(works, self.settings.concurrency).await

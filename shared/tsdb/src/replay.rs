@@ -26,6 +26,7 @@ use storage::{Coverage, HistogramColumn, Series, SeriesExemplars, SourceId};
 use crate::error::TsdbError;
 use crate::keys::SegmentKey;
 use crate::segments::Segment;
+use crate::tombstones::{Deletions, HiddenTicks};
 use crate::wal::{DecodedScrape, Layout, LayoutId};
 
 /// Collects the samples of selected series.
@@ -35,6 +36,8 @@ pub(crate) struct Replay<F> {
     layouts: BTreeMap<LayoutId, Arc<Selected>>,
     columns_by_labels: BTreeMap<Labels, u32>,
     columns: Vec<Vec<(TimestampMs, f64)>>,
+    /// What is deleted of columns, where anything is.
+    hidden: BTreeMap<u32, Vec<HiddenTicks>>,
     /// Histograms by column, each with the number of floats that the column had before it.
     histograms: BTreeMap<u32, Vec<Placed>>,
     extras: Option<Extras>,
@@ -56,6 +59,8 @@ pub(crate) struct Rules {
     pub staleness_gap_ms: i64,
     /// More samples than this are too many.
     pub samples_max: u64,
+    /// What is deleted.
+    pub deletions: Deletions,
 }
 
 /// A histogram of a column, and how many floats the column had before it.
@@ -110,6 +115,7 @@ impl<F: Fn(&Labels) -> bool> Replay<F> {
             layouts: BTreeMap::new(),
             columns_by_labels: BTreeMap::new(),
             columns: Vec::new(),
+            hidden: BTreeMap::new(),
             histograms: BTreeMap::new(),
             extras: None,
             sources: BTreeMap::new(),
@@ -245,6 +251,7 @@ impl<F: Fn(&Labels) -> bool> Replay<F> {
         for (series, exemplar) in &scrape.exemplars {
             if let Some(column) = selected.column(*series)
                 && self.rules.range.contains(&exemplar.timestamp)
+                && !is_deleted(&self.hidden, self.tick, column, exemplar.timestamp)
             {
                 extras.exemplars.entry(column).or_default().push(exemplar.clone());
             }
@@ -255,7 +262,7 @@ impl<F: Fn(&Labels) -> bool> Replay<F> {
     }
 
     fn emit_histogram(&mut self, column: u32, timestamp: TimestampMs, value: &Arc<FloatHistogram>) {
-        if self.rules.range.contains(&timestamp) {
+        if self.rules.range.contains(&timestamp) && !is_deleted(&self.hidden, self.tick, column, timestamp) {
             let floats = self.columns.get(column as usize).map_or(0, Vec::len);
             let value = Arc::clone(value);
             self.histograms.entry(column).or_default().push(Placed { timestamp, floats, value });
@@ -265,6 +272,7 @@ impl<F: Fn(&Labels) -> bool> Replay<F> {
 
     fn emit(&mut self, column: u32, timestamp: TimestampMs, value: f64) {
         if self.rules.range.contains(&timestamp)
+            && !is_deleted(&self.hidden, self.tick, column, timestamp)
             && let Some(samples) = self.columns.get_mut(column as usize)
         {
             samples.push((timestamp, value));
@@ -289,6 +297,10 @@ impl<F: Fn(&Labels) -> bool> Replay<F> {
             } else if (self.select)(labels) {
                 let column = u32::try_from(self.columns.len()).unwrap_or(u32::MAX);
                 self.columns.push(Vec::new());
+                let hidden = self.rules.deletions.ticks(labels);
+                if !hidden.is_empty() {
+                    self.hidden.insert(column, hidden);
+                }
                 self.columns_by_labels.insert(labels.clone(), column);
                 series.push((index, column));
             }
@@ -352,6 +364,21 @@ fn each_once(mut exemplars: Vec<Exemplar>) -> Vec<Exemplar> {
     });
     exemplars.dedup_by(|a, b| a.timestamp == b.timestamp && bits(a) == bits(b) && a.labels == b.labels);
     exemplars
+}
+
+/// Whether a column's sample, exemplar or marker of a tick is deleted.
+fn is_deleted(
+    hidden: &BTreeMap<u32, Vec<HiddenTicks>>,
+    tick: i64,
+    column: u32,
+    timestamp: TimestampMs,
+) -> bool {
+    !hidden.is_empty()
+        && hidden.get(&column).is_some_and(|hidden| {
+            hidden.iter().any(|hidden| {
+                tick < hidden.until_tick && (hidden.min_time..=hidden.max_time).contains(&timestamp)
+            })
+        })
 }
 
 /// The place of `series` in `present`, which is sorted, not before `cursor`; the cursor moves on behind it.

@@ -52,6 +52,22 @@ pub struct Settings {
     pub merge_inputs_max: usize,
     /// One job of level 1 takes segments until it has so many samples, which it holds in memory. Default: 20 million.
     pub job_samples_max: u64,
+    /// One job of level 1 takes segments until their payloads have so many bytes. Default: 256 MiB.
+    pub job_bytes_max: u64,
+    /// A merge of more samples than this is recorded and done in parts, so that no commit of others undoes long work.
+    /// Default: 50 million.
+    pub merge_samples_max: u64,
+    /// A part of a merge has about so many samples, which bounds the time that it takes. Default: 600 million.
+    pub part_samples_max: u64,
+    /// A part of a merge has about so many series. Default: 262,144.
+    pub part_series_max: u64,
+    /// Who has begun a part and not finished it after so long is taken for dead: longer than a function may run. Default:
+    /// 16 min.
+    pub part_lease_ms: i64,
+    /// No part is begun by who has less time left. Default: 5 min.
+    pub part_time_min_ms: i64,
+    /// Samples that a merge holds decoded, over all its inputs; one series of each input at least. Default: 8 million.
+    pub scan_samples_max: usize,
 
     /// Blocks that have left the manifest are kept so long, for queries that began before. Default: 5 min.
     pub query_grace_ms: i64,
@@ -93,6 +109,13 @@ impl Default for Settings {
             late_blocks_max: 8,
             merge_inputs_max: 48,
             job_samples_max: 20_000_000,
+            job_bytes_max: 256 << 20,
+            merge_samples_max: 50_000_000,
+            part_samples_max: 600_000_000,
+            part_series_max: 262_144,
+            part_lease_ms: 960_000,
+            part_time_min_ms: 300_000,
+            scan_samples_max: 8_000_000,
             query_grace_ms: 300_000,
             orphan_age_ms: 900_000,
             segment_cache_bytes: 64 << 20,

@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use model::{Labels, Metadata, TimestampMs};
 use storage::SourceId;
+use wire::{Manifest, MergePart};
 
 use crate::error::TsdbError;
+use crate::planner::{Job, plan};
 use crate::segments::{Keep, Segment};
 use crate::store::Store;
 
@@ -34,6 +36,21 @@ pub struct Status {
     pub head_segments: u64,
     /// Samples of these.
     pub head_samples: u64,
+    /// What waits to be merged, by the level that it waits for, merges under way included.
+    pub debt: BTreeMap<u32, Debt>,
+    /// Parts of merges under way that are not done.
+    pub pending_parts: u64,
+    /// Deletions that are not carried out everywhere.
+    pub tombstones: u64,
+}
+
+/// Work that waits for a compactor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Debt {
+    /// Blocks to be read.
+    pub blocks: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// The series that are not in blocks yet, as `/api/v1/status/tsdb` shows them. Lists are sorted by falling number.
@@ -102,6 +119,11 @@ impl Store {
             status.head_segments += 1;
             status.head_samples += row.samples;
         }
+        let manifest = &snapshot.committed.manifest;
+        status.debt = debt(manifest, &plan(manifest, watermark, now, &self.settings));
+        let parts = manifest.merges.iter().flat_map(|merge| &merge.parts);
+        status.pending_parts = parts.filter(|part| !matches!(part, MergePart::Done(_))).count() as u64;
+        status.tombstones = manifest.tombstones.len() as u64;
         Ok(status)
     }
 
@@ -148,6 +170,24 @@ impl Store {
         }
         Ok(latest)
     }
+}
+
+fn debt(manifest: &Manifest, jobs: &[Job]) -> BTreeMap<u32, Debt> {
+    let planned = jobs.iter().filter_map(|job| match job {
+        Job::Merge { level, blocks } | Job::Split { level, blocks, .. } => Some((*level, blocks)),
+        Job::Drop { .. } | Job::Part { .. } => None,
+    });
+    let under_way = manifest.merges.iter().map(|merge| (merge.level, &merge.inputs));
+    let mut debt: BTreeMap<u32, Debt> = BTreeMap::new();
+    for (level, ids) in planned.chain(under_way) {
+        let ids: BTreeSet<&String> = ids.iter().collect();
+        let waiting = debt.entry(level).or_default();
+        for block in manifest.blocks.iter().filter(|block| ids.contains(&block.id)) {
+            waiting.blocks += 1;
+            waiting.bytes += block.files.iter().map(|file| file.len).sum::<u64>();
+        }
+    }
+    debt
 }
 
 impl Store {

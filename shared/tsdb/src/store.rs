@@ -12,6 +12,7 @@ use crate::keys::{Day, Keys};
 use crate::ports::Ports;
 use crate::segments::{Segment, SegmentPart};
 use crate::settings::Settings;
+use crate::tombstones::Deletion;
 use crate::wal::{Layout, LayoutCache, LayoutId, Tips};
 
 /// How often a reader starts over because what it was reading has been collected (L1).
@@ -20,6 +21,8 @@ pub(crate) const RESTARTS_MAX: usize = 3;
 const READERS_SHARE: usize = 4;
 /// Manifests kept: the current one, and some that slow readers still use.
 const MANIFESTS_KEPT: usize = 8;
+/// Compiled deletions kept.
+const TOMBSTONES_KEPT: usize = 1024;
 
 /// One scope's samples: segments and blocks. Any number of stores, in any number of processes, may serve one scope.
 #[derive(Debug)]
@@ -47,6 +50,7 @@ pub(crate) struct Caches {
     pub tips: Lru<SegmentPart, Tips>,
     pub layouts: Lru<LayoutId, Layout>,
     pub blocks: Lru<String, BlockReader>,
+    pub tombstones: Lru<String, Deletion>,
     /// What open blocks decoded, and how much they may fetch at once.
     pub block_context: Arc<BlockContext>,
 }
@@ -59,6 +63,7 @@ impl Store {
             segments: Lru::new(settings.segment_cache_bytes),
             tips: Lru::new(settings.segment_cache_bytes),
             layouts: Lru::new(settings.layout_cache_entries),
+            tombstones: Lru::new(TOMBSTONES_KEPT),
             blocks: Lru::new(settings.block_cache_bytes / READERS_SHARE),
             block_context: Arc::new(BlockContext::new(
                 settings.block_cache_bytes - settings.block_cache_bytes / READERS_SHARE,

@@ -126,6 +126,9 @@ pub struct Tombstone {
     pub until_tick: i64,
     /// The blocks that are covered.
     pub blocks: Vec<TombstoneBlock>,
+    /// Whether these are to be written anew at once, without waiting for a merge.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub clean: bool,
 }
 
 /// A block that a deletion covers.

@@ -124,7 +124,6 @@ pub enum CompactWork {
 impl CompactWork {
     /// Whether it is all work.
     #[must_use]
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
     pub fn is_all(&self) -> bool {
         *self == Self::All
     }

@@ -9,7 +9,7 @@ use model::{Labels, MatchOp, Matcher};
 use platform_sim::Handle;
 use storage::{Limits, Queryable, Select, SelectHints};
 use tsdb::Store;
-use wire::Manifest;
+use wire::{BlockMeta, Manifest, SeriesRange};
 
 use crate::fleet::{Fleet, series};
 use crate::ledger::{Ledger, Violation};
@@ -210,28 +210,40 @@ fn check_blocks(world: &Handle, manifest: &Manifest) -> Result<(), Violation> {
 }
 
 fn check_manifest(manifest: &Manifest) -> Result<(), Violation> {
-    let mut merged: Vec<_> = manifest.blocks.iter().filter(|block| block.level >= 2).collect();
+    let mut merged: Vec<&BlockMeta> = manifest.blocks.iter().filter(|block| block.level >= 2).collect();
     merged.sort_by_key(|block| block.min_time);
-    for pair in merged.windows(2) {
-        if let [a, b] = pair
-            && b.min_time < a.max_time
-        {
-            return Err(Violation::new("S8", format!("blocks {} and {} overlap", a.id, b.id)));
+    for (at, a) in merged.iter().enumerate() {
+        for b in merged.iter().skip(at + 1).take_while(|b| b.min_time < a.max_time) {
+            if a.level != b.level || !are_disjoint(a, b) {
+                return Err(Violation::new("S8", format!("blocks {} and {} overlap", a.id, b.id)));
+            }
         }
     }
-    let mut parents: BTreeMap<&str, &str> = BTreeMap::new();
+    let live: BTreeSet<&str> = manifest.blocks.iter().map(|block| block.id.as_str()).collect();
+    let mut children: BTreeMap<&str, Vec<&BlockMeta>> = BTreeMap::new();
     for block in &manifest.blocks {
         for parent in &block.parents {
-            if let Some(other) = parents.insert(parent, &block.id).filter(|other| *other != block.id) {
-                let detail = format!("block {parent} is in {other} and in {}", block.id);
-                return Err(Violation::new("S8", detail));
-            }
-            if manifest.blocks.iter().any(|block| block.id == *parent) {
+            if live.contains(parent.as_str()) {
                 return Err(Violation::new("S8", format!("block {parent} is live and in {}", block.id)));
             }
+            let siblings = children.entry(parent).or_default();
+            if let Some(other) = siblings.iter().find(|other| !are_disjoint(other, block)) {
+                let detail = format!("block {parent} is in {} and in {}", other.id, block.id);
+                return Err(Violation::new("S8", detail));
+            }
+            siblings.push(block);
         }
     }
     Ok(())
+}
+
+/// Whether two blocks are known to have no series in common.
+fn are_disjoint(a: &BlockMeta, b: &BlockMeta) -> bool {
+    let (Some(a), Some(b)) = (&a.series_range, &b.series_range) else { return false };
+    let precedes = |a: &SeriesRange, b: &SeriesRange| {
+        tsdb::block::compare(&Labels::from(&a.last), &Labels::from(&b.first)).is_lt()
+    };
+    precedes(a, b) || precedes(b, a)
 }
 
 /// How many samples the blocks of a manifest hold more than there are different ones: what is there twice, physically.

@@ -219,7 +219,11 @@ impl Day {
         self.fire(format!("discover {from}"), &Scheduled::Discover(window.clone()), unreliable);
         self.fire(format!("plan {from}"), &Scheduled::Plan(window), unreliable);
         if minute % 5 == 2 {
-            self.fire(format!("compact {from}"), &Scheduled::Compact(CompactTask { tick: now, work: CompactWork::All }), unreliable);
+            self.fire(
+                format!("compact {from}"),
+                &Scheduled::Compact(CompactTask { tick: now, work: CompactWork::All }),
+                unreliable,
+            );
         }
         if minute % 30 == 17 {
             self.fire(format!("collect {from}"), &Scheduled::Collect(CollectTask { tick: now }), unreliable);
@@ -435,7 +439,11 @@ impl Day {
     fn quiet_minute(&mut self, minute: u32) -> Result<(), Violation> {
         if minute % 10 == 0 {
             let now = self.world.now_ms();
-            self.fire(format!("heal {now}"), &Scheduled::Compact(CompactTask { tick: now, work: CompactWork::All }), false);
+            self.fire(
+                format!("heal {now}"),
+                &Scheduled::Compact(CompactTask { tick: now, work: CompactWork::All }),
+                false,
+            );
         }
         self.world.run_for(MINUTE);
         self.watch.look_for_zombies();

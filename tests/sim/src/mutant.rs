@@ -42,7 +42,7 @@ pub enum Mutant {
     ForgetWatermark,
     /// P9: the manifest does not name the segments that stale markers are derived from.
     ForgetContext,
-    /// P17: a segment that somebody else wrote is taken for one's own, and coded against.
+    /// P18: a segment that somebody else wrote is taken for one's own, and coded against.
     ExistsIsCreated,
     /// P10: a reader reads the head before it lists segments.
     HeadBeforeList,
@@ -94,7 +94,7 @@ impl Mutant {
             Self::NoFence => "P7",
             Self::RepeatedNames | Self::PayloadByCause => "P8",
             Self::ForgetWatermark | Self::ForgetContext => "P9",
-            Self::ExistsIsCreated => "P17",
+            Self::ExistsIsCreated => "P18",
             Self::HeadBeforeList => "P10",
             Self::NeverLate | Self::NoGrace => "P12",
             Self::ReverseList => "P13",

@@ -19,6 +19,9 @@ pub const NODE_BYTES_MAX: f64 = 0.7;
 /// Most bytes a sample where a segment has a hundred targets.
 const HUNDRED_BYTES_MAX: f64 = 1.0;
 
+/// Processes that share the work, as a function's instances do: each remembers only what it wrote itself.
+pub const PROCESSES: usize = 8;
+
 /// Series that say how a scrape went: those of [`with_report`].
 pub const REPORT_SERIES: usize = 5;
 
@@ -63,8 +66,9 @@ pub fn run(captures: &[Capture], seed: u64, repeat: usize) -> Outcome<Vec<Table>
         let ticks: Vec<Vec<Scrape>> =
             scrapes.into_iter().map(|scrape| vec![with_report(scrape, &mut random)]).collect();
         let name = format!("real {}", capture.job);
-        let single = tables.measure(&name, &ticks, 1)?;
-        tables.measure(&name, &ticks, 4)?;
+        let single = tables.measure(&name, &ticks, 1, 1)?;
+        tables.measure(&name, &ticks, 4, 1)?;
+        tables.measure(&format!("{name}, any of {PROCESSES} processes"), &ticks, 1, PROCESSES)?;
         if capture.job == "node" {
             let (units, median) = (mean(&single.write_units), median(&single.write_units));
             tables.gate("real node_exporter, T1 K1: bytes a sample", single.bytes_a_sample(), NODE_BYTES_MAX);
@@ -79,7 +83,7 @@ pub fn run(captures: &[Capture], seed: u64, repeat: usize) -> Outcome<Vec<Table>
             .map(|step| machines.iter().map(|target| with_report(target.scrape(step), &mut random)).collect())
             .collect();
         for together in [1, 4] {
-            let found = tables.measure("generated nodes", &ticks, together)?;
+            let found = tables.measure("generated nodes", &ticks, together, 1)?;
             if (targets, together) == (100, 1) {
                 let figure = found.bytes_a_sample();
                 tables.gate("generated nodes, T100 K1: bytes a sample", figure, HUNDRED_BYTES_MAX);
@@ -127,12 +131,18 @@ impl Tables {
         Self { sizes, speed, gates, repeat }
     }
 
-    /// Measures scrapes, `together` ticks a segment.
-    fn measure(&mut self, name: &str, ticks: &[Vec<Scrape>], together: usize) -> Outcome<SegmentSizes> {
+    /// Measures scrapes, `together` ticks a segment, written by any of so many processes.
+    fn measure(
+        &mut self,
+        name: &str,
+        ticks: &[Vec<Scrape>],
+        together: usize,
+        processes: usize,
+    ) -> Outcome<SegmentSizes> {
         let targets = ticks.first().map_or(0, Vec::len);
-        let mut best = append_all(ticks, together)?;
+        let mut best = append_all(ticks, together, processes)?;
         for _ in 1..self.repeat {
-            let again = append_all(ticks, together)?;
+            let again = append_all(ticks, together, processes)?;
             best.append_seconds = best.append_seconds.min(again.append_seconds);
             best.read_seconds = best.read_seconds.min(again.read_seconds);
         }
@@ -203,21 +213,25 @@ pub fn with_report(mut scrape: Scrape, random: &mut Random) -> Scrape {
     scrape
 }
 
-/// Appends the scrapes of every tick, `together` ticks a segment, and reads everything back.
+/// Appends the scrapes of every tick, `together` ticks a segment, each by any of so many processes, and reads everything
+/// back.
 ///
 /// # Errors
 /// Where a scrape is not stored, or a sample does not come back as it was.
-pub fn append_all(ticks: &[Vec<Scrape>], together: usize) -> Outcome<SegmentSizes> {
+pub fn append_all(ticks: &[Vec<Scrape>], together: usize, processes: usize) -> Outcome<SegmentSizes> {
     let instant = |scrapes: &[Scrape]| scrapes.iter().map(|scrape| scrape.timestamp).max().unwrap_or(0);
     let first = ticks.first().map_or(0, |scrapes| instant(scrapes));
     let lab = Lab::without_latency(first);
-    let store = Store::new(lab.ports(), Settings::default());
+    let stores: Vec<Store> =
+        (0..processes.max(1)).map(|_| Store::new(lab.ports(), Settings::default())).collect();
+    let mut random = Random::new(1).split("processes");
     let mut sizes = SegmentSizes::default();
     let (mut expected, mut times) = (0u128, (i64::MAX, i64::MIN));
     for ticks in ticks.chunks(together.max(1)) {
         let scrapes: Vec<Scrape> = ticks.concat();
         let tick = instant(&scrapes);
         lab.wait_until(tick + 1_000);
+        let store = stores.get(random.below(stores.len() as u64) as usize).ok_or("no process")?;
         let (appended, took) = timed(|| lab.measure(store.append(tick, Shard::scrape(0), &scrapes)));
         let appended = appended?;
         let Appended::Written(summary) = appended.output? else {

@@ -6,7 +6,7 @@ use storage::Scrape;
 use tsdb::{Appended, Settings, Shard, Store};
 use wire::{ScrapePool, ScrapeTarget, TargetSnapshot, WireLabels};
 
-use super::wal::{REPORT_SERIES, with_report};
+use super::wal::{PROCESSES, REPORT_SERIES, with_report};
 use crate::Outcome;
 use crate::generate::{INTERVAL_MS, START_MS, Target, nodes};
 use crate::lab::Lab;
@@ -16,8 +16,6 @@ use crate::table::{Table, at_most, count};
 const SERIES: usize = 1_000_000;
 /// Ticks that are run; the first is a day's first, and every twentieth segment is whole.
 const TICKS: usize = 24;
-/// Processes that scrape; each has its own memory of layouts and earlier segments.
-const SCRAPERS: usize = 8;
 /// Ticks a month of 30 days.
 const TICKS_A_MONTH: f64 = 30.0 * 5_760.0;
 /// DynamoDB: dollars a million write units.
@@ -26,6 +24,24 @@ const WRITE_UNITS_DOLLARS: f64 = 0.625;
 const PUTS_DOLLARS: f64 = 5.0;
 /// Most dollars a month.
 const DOLLARS_MAX: f64 = 15.0;
+
+/// Who writes a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writers {
+    /// The process that wrote it before.
+    OfShards,
+    /// Any of the processes.
+    Any,
+}
+
+impl Writers {
+    fn text(self) -> &'static str {
+        match self {
+            Self::OfShards => "the same process",
+            Self::Any => "any of 8",
+        }
+    }
+}
 
 /// What was counted.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,6 +66,7 @@ pub fn run(seed: u64) -> Outcome<Table> {
         &[
             "series",
             "packing",
+            "written by",
             "segments a tick",
             "bytes a segment",
             "bytes a sample",
@@ -61,23 +78,28 @@ pub fn run(seed: u64) -> Outcome<Table> {
             "verdict",
         ],
     );
-    let packing =
-        |spread_ms_max, series_max| PackSettings { spread_ms_max, series_max, ..PackSettings::default() };
+    let packing = |spread_many_ms_max, series_max| PackSettings {
+        spread_many_ms_max,
+        series_max,
+        ..PackSettings::default()
+    };
     let default = PackSettings::default();
-    for (part, settings) in [
-        (1, default.clone()),
-        (1, packing(default.spread_ms_max, 100_000)),
-        (1, packing(2_000, 150_000)),
-        (1, packing(5_000, 400_000)),
-        (10, default.clone()),
-        (100, default),
+    for (part, settings, writers) in [
+        (1, default.clone(), Writers::OfShards),
+        (1, default.clone(), Writers::Any),
+        (1, packing(1_000, 40_000), Writers::OfShards),
+        (1, packing(1_000, 100_000), Writers::OfShards),
+        (1, packing(5_000, 400_000), Writers::OfShards),
+        (10, default.clone(), Writers::OfShards),
+        (10, default.clone(), Writers::Any),
+        (100, default, Writers::OfShards),
     ] {
         let machines = machines.get(..machines.len() / part).unwrap_or(&machines);
-        cost_row(&mut table, machines, each, settings, seed)?;
+        cost_row(&mut table, machines, settings, writers, seed)?;
     }
     table.note(format!(
         "The first packing of a million series is discovery's default. Counted where the store asks its objects and rows, \
-         over {later} ticks after the first, times {TICKS_A_MONTH} / {later}; the layouts of the first tick times 30 days. \
+         over {later} ticks after the first, times {TICKS_A_MONTH} / {later}; all layouts times 30 days. \
          ${WRITE_UNITS_DOLLARS} a million write units, ${PUTS_DOLLARS} a million PUTs. Reads, compaction and queues are not \
          in it.",
         later = TICKS - 1
@@ -88,17 +110,20 @@ pub fn run(seed: u64) -> Outcome<Table> {
 fn cost_row(
     table: &mut Table,
     machines: &[Target],
-    each: usize,
     mut settings: PackSettings,
+    writers: Writers,
     seed: u64,
 ) -> Outcome<()> {
+    let each = machines.first().map_or(0, |target| target.series.len() + REPORT_SERIES);
     settings.series = machines.iter().map(|target| (source(target), each as u64)).collect();
-    let name = format!("{} s, {}k series", settings.spread_ms_max / 1_000, settings.series_max / 1_000);
-    let (day, rest) = append(machines, &settings, seed)?;
-    // Layouts are stored once a day; what comes later in the day is counted a tick.
+    let many = each * machines.len() > usize::try_from(settings.series_max)?;
+    let spread_ms = if many { settings.spread_many_ms_max } else { settings.spread_ms_max };
+    let name = format!("{} s, {}k series", spread_ms as f64 / 1_000.0, settings.series_max / 1_000);
+    let (day, rest) = append(machines, &settings, writers, seed)?;
     let later = (TICKS - 1) as f64;
     let monthly = |counted: u64| counted as f64 / later * TICKS_A_MONTH / 1e6;
-    let layouts = day.layout_puts as f64 * 30.0 / 1e6 + monthly(rest.layout_puts);
+    // These targets never have a new series, so each process stores each layout that it meets once a day.
+    let layouts = (day.layout_puts + rest.layout_puts) as f64 * 30.0 / 1e6;
     let (puts, units) = (monthly(rest.payload_puts), monthly(rest.write_units));
     let dollars = (puts + layouts) * PUTS_DOLLARS + units * WRITE_UNITS_DOLLARS;
     let series = machines.len() * each;
@@ -106,6 +131,7 @@ fn cost_row(
     table.row([
         count(series as u64),
         name,
+        writers.text().to_owned(),
         format!("{:.1}", rest.segments as f64 / later),
         count(rest.payload_bytes / rest.segments.max(1)),
         format!("{:.3}", rest.payload_bytes as f64 / rest.samples.max(1) as f64),
@@ -120,10 +146,15 @@ fn cost_row(
 }
 
 /// Runs all ticks: what the first took, and what the others did.
-fn append(machines: &[Target], settings: &PackSettings, seed: u64) -> Outcome<(Counted, Counted)> {
+fn append(
+    machines: &[Target],
+    settings: &PackSettings,
+    writers: Writers,
+    seed: u64,
+) -> Outcome<(Counted, Counted)> {
     let snapshot = snapshot(machines);
     let lab = Lab::without_latency(START_MS);
-    let stores: Vec<Store> = (0..SCRAPERS).map(|_| Store::new(lab.ports(), Settings::default())).collect();
+    let stores: Vec<Store> = (0..PROCESSES).map(|_| Store::new(lab.ports(), Settings::default())).collect();
     let (mut day, mut rest) = (Counted::default(), Counted::default());
     let mut random = Random::new(seed).split("reports");
     for step in 0..TICKS {
@@ -137,7 +168,11 @@ fn append(machines: &[Target], settings: &PackSettings, seed: u64) -> Outcome<(C
                 scrapes.push(with_report(target.scrape(step), &mut random));
             }
             lab.wait_until(due + 2_000);
-            let store = stores.get(number % SCRAPERS).ok_or("no scraper")?;
+            let writer = match writers {
+                Writers::OfShards => number % PROCESSES,
+                Writers::Any => random.below(PROCESSES as u64) as usize,
+            };
+            let store = stores.get(writer).ok_or("no scraper")?;
             let appended = lab.measure(store.append(due, Shard::scrape(task.shard), &scrapes))?;
             let Appended::Written(summary) = appended.output? else {
                 return Err("a segment was not written".into());

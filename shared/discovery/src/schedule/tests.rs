@@ -65,7 +65,8 @@ fn a_batch_is_bounded_by_series_and_bytes() {
     let targets: Vec<ScrapeTarget> = (1..=4).map(|n| target(n, 10_000, 0)).collect();
     let snapshot = snapshot(targets);
     let series = BTreeMap::from([(format!("{:016x}", 2), 90_000), (format!("{:016x}", 3), 39_000)]);
-    let by_series = schedule(&snapshot, 0, 1, &PackSettings { series, ..PackSettings::default() });
+    let by_series =
+        schedule(&snapshot, 0, 1, &PackSettings { series, series_max: 40_000, ..PackSettings::default() });
     let found: Vec<Vec<&str>> = by_series.iter().map(sources).collect();
     assert_eq!(found, [vec!["1"], vec!["2"], vec!["3", "4"]]);
     let by_bytes = schedule(&snapshot, 0, 1, &PackSettings { bytes_max: 500, ..PackSettings::default() });
@@ -187,4 +188,12 @@ proptest! {
         let slots = schedule(&snapshot(targets), 0, 20_000, &settings);
         prop_assert_eq!(slots, schedule(&snapshot(reversed), 0, 20_000, &settings));
     }
+}
+
+#[test]
+fn very_many_series_make_fewer_and_larger_batches() {
+    let targets: Vec<ScrapeTarget> = (0..300).map(|n| target(n, 15_000, n as u64 * 50)).collect();
+    let batches = |settings: &PackSettings| schedule(&snapshot(targets.clone()), 0, 15_000, settings).len();
+    assert_eq!(batches(&PackSettings { series_max: 300_000, ..PackSettings::default() }), 15);
+    assert_eq!(batches(&PackSettings::default()), 6);
 }

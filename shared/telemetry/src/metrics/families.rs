@@ -348,7 +348,12 @@ pub(super) fn counters(
     register(registry, IntCounterVec::new(Opts::new(name, help), labels))
 }
 
-fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, Error> {
+pub(super) fn gauges(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> Result<IntGaugeVec, Error> {
     register(registry, IntGaugeVec::new(Opts::new(name, help), labels))
 }
 

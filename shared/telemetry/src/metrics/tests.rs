@@ -62,7 +62,31 @@ fn everything_that_is_told_is_exposed() {
     metrics.notified("http://am/api/v2/alerts", 3, true);
     metrics.scrape_interval("15s", 15.25);
     metrics.block_written(2, 100, 50);
-    metrics.blocks_loaded(4);
+    metrics.store_state(&StoreState {
+        blocks: 4,
+        block_bytes: 5,
+        lag_seconds: 1.5,
+        min_time_seconds: 2.5,
+        pending_parts: 6,
+        tombstones: 7,
+        head_segments: 8,
+        head_samples: 9,
+        debt: vec![(2, 10, 11)],
+    });
+    metrics.compaction(&Compaction {
+        kind: "merge",
+        level: 2,
+        read_bytes: 12,
+        read_samples: 13,
+        duplicate_samples: 14,
+        deleted_samples: 15,
+        seconds: 3.0,
+    });
+    metrics.compaction_failed();
+    metrics.commits_lost(16);
+    metrics.head_series(17);
+    metrics.collected("manifest", 18);
+    metrics.collected_block_bytes(19);
     metrics.invariant_violated("S3");
     metrics.task("scraper", "ok", 0.02);
     metrics.missed("scraper", 7);
@@ -83,6 +107,28 @@ fn everything_that_is_told_is_exposed() {
         "foxfire_compactions_total{level=\"2\"} 1",
         "foxfire_block_bytes_total{level=\"2\"} 100",
         "prometheus_tsdb_blocks_loaded 4",
+        "prometheus_tsdb_storage_blocks_bytes 5",
+        "foxfire_compaction_lag_seconds 1.5",
+        "prometheus_tsdb_lowest_timestamp_seconds 2.5",
+        "foxfire_compaction_pending_parts 6",
+        "foxfire_tombstones 7",
+        "foxfire_head_segments 8",
+        "foxfire_head_samples 9",
+        "foxfire_compaction_debt_blocks{level=\"2\"} 10",
+        "foxfire_compaction_debt_bytes{level=\"2\"} 11",
+        "prometheus_tsdb_compactions_total 1",
+        "prometheus_tsdb_compactions_failed_total 1",
+        "prometheus_tsdb_compaction_duration_seconds_sum 3",
+        "foxfire_compaction_jobs_total{kind=\"merge\",level=\"2\"} 1",
+        "foxfire_compaction_seconds_total{kind=\"merge\",level=\"2\"} 3",
+        "foxfire_compaction_read_bytes_total{level=\"2\"} 12",
+        "foxfire_compaction_read_samples_total{level=\"2\"} 13",
+        "foxfire_compaction_dropped_samples_total{reason=\"duplicate\"} 14",
+        "foxfire_compaction_dropped_samples_total{reason=\"deleted\"} 15",
+        "foxfire_commits_lost_total 16",
+        "prometheus_tsdb_head_series 17",
+        "foxfire_collected_total{kind=\"manifest\"} 18",
+        "foxfire_collected_block_bytes_total 19",
         "foxfire_invariant_violations_total{id=\"S3\"} 1",
         "foxfire_tasks_total{function=\"scraper\",outcome=\"ok\"} 1",
         "foxfire_task_duration_seconds_bucket{function=\"scraper\",le=\"0.025\"} 1",

@@ -19,9 +19,7 @@ fn text_of(value: &Value) -> Vec<u8> {
 }
 
 fn map_of(labels: Vec<ExposedLabel<'_>>) -> BTreeMap<String, String> {
-    // A label without a value is no label.
-    let set = labels.into_iter().filter(|label| !label.value.is_empty());
-    set.map(|ExposedLabel { name, value }| (name.into_owned(), value.into_owned())).collect()
+    labels.into_iter().map(|ExposedLabel { name, value }| (name.into_owned(), value.into_owned())).collect()
 }
 
 fn labels_of(series: &Series<'_>) -> BTreeMap<String, String> {

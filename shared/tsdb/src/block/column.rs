@@ -1,17 +1,17 @@
 //! Column chunks in memory, each page with its CRC.
 //!
-//! The Parquet crate encodes and compresses pages; this writes them, because the crate's own page writer leaves out
-//! the CRC, and because its chunks cannot be written side by side.
+//! The Parquet crate encodes and compresses the pages of the index columns; this writes them, because the crate's own
+//! page writer leaves out the CRC, and because its chunks cannot be written side by side.
 
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
-use parquet::basic::{Encoding, PageType};
+use parquet::basic::{Compression, Encoding, EncodingMask};
 use parquet::column::page::{CompressedPage, Page, PageWriteSpec, PageWriter};
-use parquet::column::writer::ColumnWriterImpl;
+use parquet::column::writer::{ColumnCloseResult, ColumnWriterImpl};
 use parquet::data_type::DataType;
 use parquet::errors::ParquetError;
-use parquet::file::writer::SerializedRowGroupWriter;
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
+use parquet::file::statistics::Statistics;
 
 use super::schema::FileKind;
 use super::thrift::{put_i32_field, put_varint};
@@ -55,77 +55,98 @@ impl<T: DataType> Column<T> {
     }
 
     /// Ends the chunk.
+    pub(super) fn finish(self) -> Result<Chunk, ParquetError> {
+        let close = self.writer.close()?;
+        let bytes = std::mem::take(&mut *lock(&self.chunk)?);
+        Chunk::from_crate(bytes, &close)
+    }
+
+    /// Ends the chunk.
     #[cfg(test)]
     pub(super) fn into_chunk(self) -> Vec<u8> {
-        self.writer.close().expect("a column that closes");
-        std::mem::take(&mut *lock(&self.chunk).expect("a lock that is free"))
-    }
-
-    /// Ends the chunk and puts it into the row group.
-    pub(super) fn append_to(
-        self,
-        group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
-    ) -> Result<(), ParquetError> {
-        let close = self.writer.close()?;
-        let chunk = std::mem::take(&mut *lock(&self.chunk)?);
-        group.append_column(&Bytes::from(chunk), close)
+        self.finish().expect("a column that closes").bytes
     }
 }
 
-/// A column of nullable lists and the rows collected for it.
-pub(super) struct ListColumn<T: DataType> {
-    column: Column<T>,
-    values: Vec<T::T>,
-    definitions: Vec<i16>,
-    repetitions: Vec<i16>,
+/// A finished column chunk.
+#[derive(Debug)]
+pub(super) struct Chunk {
+    pub(super) bytes: Vec<u8>,
+    /// The data pages.
+    pub(super) pages: Vec<PageAt>,
+    /// Number of values, nulls included.
+    pub(super) values: usize,
+    /// Bytes before compression, with page headers.
+    pub(super) uncompressed: usize,
+    pub(super) encodings: EncodingMask,
+    pub(super) compression: Compression,
+    pub(super) statistics: Option<Statistics>,
+    /// Least and greatest text of each page, where they are noted.
+    pub(super) page_bounds: Option<Vec<(Vec<u8>, Vec<u8>)>>,
+    rows: usize,
 }
 
-impl<T: DataType> ListColumn<T>
-where
-    T::T: Copy,
-{
-    pub(super) fn new(kind: &FileKind, index: usize) -> Self {
-        let column = Column::new(kind, index);
-        Self { column, values: Vec::new(), definitions: Vec::new(), repetitions: Vec::new() }
-    }
+/// A data page of a chunk.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PageAt {
+    /// In the chunk's bytes, header included.
+    pub(super) start: usize,
+    pub(super) len: usize,
+    pub(super) first_row: usize,
+}
 
-    /// Adds a row: null, or a list that is not empty.
-    pub(super) fn push(&mut self, row: Option<&[T::T]>) {
-        let Some(row) = row else {
-            self.definitions.push(0);
-            self.repetitions.push(0);
-            return;
-        };
-        self.definitions.resize(self.definitions.len() + row.len(), 2);
-        let start = self.repetitions.len();
-        self.repetitions.resize(start + row.len(), 1);
-        if let Some(first) = self.repetitions.get_mut(start) {
-            *first = 0;
+impl Chunk {
+    /// A chunk without pages.
+    pub(super) fn new(encoding: Encoding, compression: Compression) -> Self {
+        Self {
+            bytes: Vec::new(),
+            pages: Vec::new(),
+            values: 0,
+            uncompressed: 0,
+            encodings: EncodingMask::new_from_encodings([Encoding::RLE, encoding].iter()),
+            compression,
+            statistics: None,
+            page_bounds: None,
+            rows: 0,
         }
-        self.values.extend_from_slice(row);
     }
 
-    /// Encodes the rows collected so far.
-    pub(super) fn flush(&mut self) -> Result<(), ParquetError> {
-        self.column.write(&self.values, Some(&self.definitions), Some(&self.repetitions))?;
-        self.values.clear();
-        self.definitions.clear();
-        self.repetitions.clear();
-        Ok(())
+    /// Appends a data page of `rows` rows.
+    pub(super) fn push_page(&mut self, header: &[u8], compressed: &[u8], info: &PageInfo, rows: usize) {
+        let len = header.len() + compressed.len();
+        self.pages.push(PageAt { start: self.bytes.len(), len, first_row: self.rows });
+        self.bytes.extend_from_slice(header);
+        self.bytes.extend_from_slice(compressed);
+        self.uncompressed += header.len() + info.uncompressed;
+        self.values += info.count;
+        self.rows += rows;
     }
 
-    #[cfg(test)]
-    pub(super) fn into_chunk(mut self) -> Vec<u8> {
-        self.flush().expect("rows that can be encoded");
-        self.column.into_chunk()
-    }
-
-    pub(super) fn append_to(
-        mut self,
-        group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
-    ) -> Result<(), ParquetError> {
-        self.flush()?;
-        self.column.append_to(group)
+    fn from_crate(bytes: Vec<u8>, close: &ColumnCloseResult) -> Result<Self, ParquetError> {
+        let size = |size: i64| usize::try_from(size).map_err(|_| general("a size is negative"));
+        let mut pages = Vec::new();
+        for page in close.offset_index.iter().flat_map(|index| &index.page_locations) {
+            let len = page.compressed_page_size.max(0) as usize;
+            pages.push(PageAt { start: size(page.offset)?, len, first_row: size(page.first_row_index)? });
+        }
+        let page_bounds = match &close.column_index {
+            Some(ColumnIndexMetaData::BYTE_ARRAY(index)) => {
+                let bounds = index.min_values_iter().zip(index.max_values_iter());
+                bounds.map(|(min, max)| Some((min?.to_vec(), max?.to_vec()))).collect()
+            }
+            _ => None,
+        };
+        Ok(Self {
+            bytes,
+            pages,
+            values: size(close.metadata.num_values())?,
+            uncompressed: size(close.metadata.uncompressed_size())?,
+            encodings: *close.metadata.encodings_mask(),
+            compression: close.metadata.compression(),
+            statistics: close.metadata.statistics().cloned(),
+            page_bounds,
+            rows: size(close.rows_written as i64)?,
+        })
     }
 }
 
@@ -135,7 +156,18 @@ struct PageSink {
 
 impl PageWriter for PageSink {
     fn write_page(&mut self, page: CompressedPage) -> Result<PageWriteSpec, ParquetError> {
-        let header = page_header(&page)?;
+        let (is_dictionary, encoding) = match page.compressed_page() {
+            Page::DataPage { encoding, .. } => (false, *encoding),
+            Page::DictionaryPage { .. } => (true, Encoding::PLAIN),
+            Page::DataPageV2 { .. } => return Err(general("a page of version 2")),
+        };
+        let info = PageInfo {
+            is_dictionary,
+            uncompressed: page.uncompressed_size(),
+            count: page.num_values() as usize,
+            encoding,
+        };
+        let header = page_header(&info, page.data())?;
         let mut chunk = lock(&self.chunk)?;
         let mut spec = PageWriteSpec::new();
         spec.page_type = page.page_type();
@@ -154,35 +186,38 @@ impl PageWriter for PageSink {
     }
 }
 
-/// Parquet's `PageHeader` with the CRC-32 of the page's compressed bytes.
-fn page_header(page: &CompressedPage) -> Result<Vec<u8>, ParquetError> {
-    let size =
-        |size: usize| i32::try_from(size).map_err(|_| ParquetError::General("a page is too large".into()));
+/// What the header of a page says.
+pub(super) struct PageInfo {
+    pub(super) is_dictionary: bool,
+    /// Bytes before compression, without the header.
+    pub(super) uncompressed: usize,
+    /// Number of values, nulls included.
+    pub(super) count: usize,
+    pub(super) encoding: Encoding,
+}
+
+/// Parquet's `PageHeader`, with the CRC-32 of the page's compressed bytes.
+pub(super) fn page_header(page: &PageInfo, compressed: &[u8]) -> Result<Vec<u8>, ParquetError> {
+    let size = |size: usize| i32::try_from(size).map_err(|_| general("a page is too large"));
     let mut header = Vec::with_capacity(40);
-    let kind = if page.page_type() == PageType::DICTIONARY_PAGE { 2 } else { 0 };
-    put_i32_field(&mut header, 1, kind);
-    put_i32_field(&mut header, 1, size(page.uncompressed_size())?);
-    put_i32_field(&mut header, 1, size(page.compressed_size())?);
-    put_i32_field(&mut header, 1, crc32fast::hash(page.data()) as i32);
-    match page.compressed_page() {
-        Page::DataPage { num_values, encoding, def_level_encoding, rep_level_encoding, .. } => {
-            header.push(0x1c);
-            put_i32_field(&mut header, 1, size(*num_values as usize)?);
-            for encoding in [encoding, def_level_encoding, rep_level_encoding] {
-                put_i32_field(&mut header, 1, encoding_number(*encoding)?);
-            }
-            header.push(0);
-        }
-        Page::DictionaryPage { num_values, .. } => {
-            header.push(0x3c);
-            put_i32_field(&mut header, 1, size(*num_values as usize)?);
-            put_i32_field(&mut header, 1, encoding_number(Encoding::PLAIN)?);
-            header.push(0);
-        }
-        Page::DataPageV2 { .. } => return Err(ParquetError::General("a page of version 2".into())),
+    put_i32_field(&mut header, 1, if page.is_dictionary { 2 } else { 0 });
+    put_i32_field(&mut header, 1, size(page.uncompressed)?);
+    put_i32_field(&mut header, 1, size(compressed.len())?);
+    put_i32_field(&mut header, 1, crc32fast::hash(compressed) as i32);
+    header.push(if page.is_dictionary { 0x3c } else { 0x1c });
+    put_i32_field(&mut header, 1, size(page.count)?);
+    put_i32_field(&mut header, 1, encoding_number(page.encoding)?);
+    if !page.is_dictionary {
+        put_i32_field(&mut header, 1, encoding_number(Encoding::RLE)?);
+        put_i32_field(&mut header, 1, encoding_number(Encoding::RLE)?);
     }
     put_varint(&mut header, 0);
+    put_varint(&mut header, 0);
     Ok(header)
+}
+
+fn general(reason: &str) -> ParquetError {
+    ParquetError::General(reason.to_owned())
 }
 
 fn encoding_number(encoding: Encoding) -> Result<i32, ParquetError> {
@@ -197,5 +232,5 @@ fn encoding_number(encoding: Encoding) -> Result<i32, ParquetError> {
 }
 
 fn lock(chunk: &Mutex<Vec<u8>>) -> Result<std::sync::MutexGuard<'_, Vec<u8>>, ParquetError> {
-    chunk.lock().map_err(|_| ParquetError::General("a column writer panicked".into()))
+    chunk.lock().map_err(|_| general("a column writer panicked"))
 }

@@ -1,4 +1,4 @@
-//! Parquet's value encodings, decoded with bounds: PLAIN, RLE/bit-packed hybrid, DELTA_BINARY_PACKED.
+//! Parquet's value encodings, decoded with bounds: PLAIN and RLE/bit-packed hybrid.
 
 use std::sync::Arc;
 
@@ -102,53 +102,41 @@ pub(super) fn hybrid(mut bytes: &[u8], bit_width: u8, count: usize) -> Option<Ve
     Some(values)
 }
 
-/// Exactly `count` integers of DELTA_BINARY_PACKED.
-pub(super) fn delta_binary_packed(mut bytes: &[u8], count: usize) -> Option<Vec<i64>> {
-    let block_len = usize::try_from(varint(&mut bytes)?).ok()?;
-    let miniblocks = usize::try_from(varint(&mut bytes)?).ok()?;
-    let total = usize::try_from(varint(&mut bytes)?).ok()?;
-    let mut value = zigzag(&mut bytes)?;
-    if total != count
-        || block_len == 0
-        || block_len > 1 << 16
-        || miniblocks == 0
-        || block_len % miniblocks != 0
-    {
-        return None;
+/// The runs of equal numbers that the hybrid encoding consists of; bit-packed numbers come one by one.
+pub(super) struct Runs<'a> {
+    bytes: &'a [u8],
+    bit_width: u8,
+    packed: &'a [u8],
+    packed_at: usize,
+    packed_len: usize,
+}
+
+impl<'a> Runs<'a> {
+    pub(super) fn new(bytes: &'a [u8], bit_width: u8) -> Self {
+        Self { bytes, bit_width: bit_width.min(32), packed: &[], packed_at: 0, packed_len: 0 }
     }
-    let miniblock_len = block_len / miniblocks;
-    if !miniblock_len.is_multiple_of(32) {
-        return None;
-    }
-    // A block of any length takes some bytes, so memory stays in proportion.
-    if count > bytes.len().saturating_add(1).saturating_mul(block_len) {
-        return None;
-    }
-    let mut values = Vec::with_capacity(count);
-    if count > 0 {
-        values.push(value);
-    }
-    while values.len() < count {
-        let least = zigzag(&mut bytes)?;
-        let (widths, rest) = bytes.split_at_checked(miniblocks)?;
-        bytes = rest;
-        for width in widths {
-            let wanted = (count - values.len()).min(miniblock_len);
-            if wanted == 0 {
-                break;
+
+    /// The next number and how often it comes, at least once.
+    pub(super) fn next(&mut self) -> Option<(u32, usize)> {
+        if self.packed_at == self.packed_len {
+            let header = varint(&mut self.bytes)?;
+            let len = usize::try_from(header >> 1).ok().filter(|len| *len > 0)?;
+            if header & 1 == 0 {
+                let mut value = [0u8; 4];
+                let (taken, rest) = self.bytes.split_at_checked(usize::from(self.bit_width).div_ceil(8))?;
+                value.get_mut(..taken.len())?.copy_from_slice(taken);
+                self.bytes = rest;
+                return Some((u32::from_le_bytes(value), len));
             }
-            if *width > 64 {
-                return None;
-            }
-            let (packed, rest) = bytes.split_at_checked(miniblock_len / 8 * usize::from(*width))?;
-            bytes = rest;
-            for index in 0..wanted {
-                value = value.wrapping_add(least).wrapping_add(bits_at(packed, index, *width) as i64);
-                values.push(value);
-            }
+            let (packed, rest) =
+                self.bytes.split_at_checked(len.checked_mul(usize::from(self.bit_width))?)?;
+            (self.bytes, self.packed) = (rest, packed);
+            (self.packed_at, self.packed_len) = (0, len.checked_mul(8)?);
         }
+        let value = bits_at(self.packed, self.packed_at, self.bit_width) as u32;
+        self.packed_at += 1;
+        Some((value, 1))
     }
-    Some(values)
 }
 
 /// The `index`th number of `width` (at most 64) bits, packed lowest bit first; zeros past the end.
@@ -167,7 +155,7 @@ fn bits_at(packed: &[u8], index: usize, width: u8) -> u64 {
     (word >> (bit % 8) & mask) as u64
 }
 
-fn varint(bytes: &mut &[u8]) -> Option<u64> {
+pub(super) fn varint(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0u64;
     for shift in (0..64).step_by(7) {
         let (byte, rest) = bytes.split_first()?;
@@ -180,7 +168,7 @@ fn varint(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-fn zigzag(bytes: &mut &[u8]) -> Option<i64> {
+pub(super) fn zigzag(bytes: &mut &[u8]) -> Option<i64> {
     let value = varint(bytes)?;
     Some((value >> 1) as i64 ^ -((value & 1) as i64))
 }
@@ -199,13 +187,24 @@ mod tests {
         assert_eq!(hybrid(&bytes, 3, 13), None);
     }
 
+    #[test]
+    fn runs_are_the_same_numbers() {
+        let bytes = [0x08, 0x02, 0x03, 0x88, 0xc6, 0xfa];
+        let mut runs = Runs::new(&bytes, 3);
+        let all: Vec<(u32, usize)> = std::iter::from_fn(|| runs.next()).collect();
+        assert_eq!(all, [(2, 4), (0, 1), (1, 1), (2, 1), (3, 1), (4, 1), (5, 1), (6, 1), (7, 1)]);
+    }
+
     proptest! {
         #[test]
         fn arbitrary_bytes_never_panic(
             bytes in prop::collection::vec(any::<u8>(), 0..100), width in any::<u8>(), count in 0usize..2_000
         ) {
             let _ = hybrid(&bytes, width, count);
-            let _ = delta_binary_packed(&bytes, count);
+            let mut runs = Runs::new(&bytes, width);
+            for _ in 0..count {
+                let _ = runs.next();
+            }
             let _ = Arc::<str>::plain(&bytes, count);
             let _ = bool::plain(&bytes, count);
             let _ = f64::plain(&bytes, count);

@@ -9,8 +9,10 @@ use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::errors::ParquetError;
 use storage::SeriesExemplars;
 
-use super::column::Column;
+use super::column::{Chunk, Column};
+use super::file::FileWriter;
 use super::footer::Footer;
+use super::group_writer::write_labels;
 use super::label_queries::matcher_slices;
 use super::labels::LabelIndex;
 use super::page::{Levels, read_chunk};
@@ -19,7 +21,7 @@ use super::schema::{EXEMPLARS_FILE, FileKind, exemplars, samples};
 use super::source::Source;
 use super::texts::read_texts;
 use super::types::{BlockError, compare, exemplar_hash};
-use super::writer::{encode_error, finish_file, new_file, write_labels};
+use super::writer::{encode_error, file_metadata};
 
 /// Rows of a row group: what a reader of one metric reads at least.
 const GROUP_ROWS: usize = 8192;
@@ -76,28 +78,28 @@ impl ExemplarWriter {
 
 fn write(rows: &[(Labels, Exemplar)]) -> Result<Bytes, ParquetError> {
     let kind = FileKind::exemplars()?;
-    let mut writer = new_file(&kind)?;
+    let mut writer = FileWriter::new(kind.clone());
     let instants = || rows.iter().map(|(_, exemplar)| exemplar.timestamp);
     let times = (instants().min().unwrap_or_default(), instants().max().unwrap_or_default());
     for rows in rows.chunks(GROUP_ROWS) {
-        let mut group = writer.next_row_group()?;
+        let mut group = Vec::with_capacity(exemplars::COUNT);
         write_labels(&kind, rows.iter().map(|(labels, _)| labels), &mut group)?;
         let mut column = Column::<Int64Type>::new(&kind, exemplars::TS);
         column.write(&rows.iter().map(|(_, row)| row.timestamp).collect::<Vec<_>>(), None, None)?;
-        column.append_to(&mut group)?;
+        group.push(column.finish()?);
         let mut column = Column::<DoubleType>::new(&kind, exemplars::VALUE);
         column.write(&rows.iter().map(|(_, row)| row.value).collect::<Vec<_>>(), None, None)?;
-        column.append_to(&mut group)?;
+        group.push(column.finish()?);
         write_own_labels(&kind, rows, &mut group)?;
-        group.close()?;
+        writer.push_group(rows.len(), &group)?;
     }
-    finish_file(writer, rows.len().div_ceil(GROUP_ROWS), times, exemplars::TS..exemplars::COUNT)
+    writer.finish(&file_metadata(times))
 }
 
 fn write_own_labels(
     kind: &FileKind,
     rows: &[(Labels, Exemplar)],
-    group: &mut super::writer::GroupWriter<'_>,
+    group: &mut Vec<Chunk>,
 ) -> Result<(), ParquetError> {
     let (mut names, mut values) = (Vec::new(), Vec::new());
     let (mut definitions, mut repetitions) = (Vec::new(), Vec::new());
@@ -117,7 +119,7 @@ fn write_own_labels(
     for (index, texts) in [(exemplars::LABEL_NAME, &names), (exemplars::LABEL_VALUE, &values)] {
         let mut column = Column::<ByteArrayType>::new(kind, index);
         column.write(texts, Some(&definitions), Some(&repetitions))?;
-        column.append_to(group)?;
+        group.push(column.finish()?);
     }
     Ok(())
 }

@@ -9,10 +9,9 @@ use model::FloatHistogram;
 use model::value::stale_nan;
 
 use super::context::Permit;
-use super::encoding::Physical;
 use super::footer::PageLocation;
 use super::histograms::HistogramRows;
-use super::page::{Levels, Rows, read_page};
+use super::page::{Levels, ListItem, ListReader};
 use super::places::{Form, Forms};
 use super::rows::{Columns, RowIndex, RowsFile};
 use super::types::BlockError;
@@ -20,7 +19,7 @@ use super::types::BlockError;
 /// The value columns of one kind of file.
 pub(super) trait Values: Columns {
     /// A sample's value.
-    type Value: Clone + Send;
+    type Value: Clone + Send + Sync;
     /// Decodes pages as rows are asked for.
     type Reader<'a>: Send;
 
@@ -31,14 +30,20 @@ pub(super) trait Values: Columns {
     fn weight(&self, row: usize) -> usize;
 
     /// A reader of fetched pages, by value column and number.
-    fn reader<'a>(index: &'a RowIndex<Self>, pages: Vec<BTreeMap<usize, Bytes>>) -> Self::Reader<'a>;
+    ///
+    /// # Errors
+    /// Where there is no memory to decompress with.
+    fn reader(
+        index: &RowIndex<Self>,
+        pages: Vec<BTreeMap<usize, Bytes>>,
+    ) -> Result<Self::Reader<'_>, &'static str>;
 
     /// The samples `range` of the values of `row`, which must not be less than the rows asked before.
     fn get(
         reader: &mut Self::Reader<'_>,
         row: usize,
         range: Range<usize>,
-    ) -> Result<Vec<Self::Value>, &'static str>;
+    ) -> Result<Arc<[Self::Value]>, &'static str>;
 
     /// The stale marker.
     fn marker() -> Self::Value;
@@ -107,19 +112,23 @@ impl Values for Forms {
         1
     }
 
-    fn reader<'a>(index: &'a RowIndex<Self>, pages: Vec<BTreeMap<usize, Bytes>>) -> ValuePages<'a> {
+    fn reader(
+        index: &RowIndex<Self>,
+        pages: Vec<BTreeMap<usize, Bytes>>,
+    ) -> Result<ValuePages<'_>, &'static str> {
         let mut pages = pages.into_iter();
         let mut next = || pages.next().unwrap_or_default();
         let locations = |column: usize| index.pages.get(column).map(Vec::as_slice).unwrap_or_default();
-        ValuePages {
+        Ok(ValuePages {
             index,
-            m: PageReader::new(locations(0), next()),
-            r: PageReader::new(locations(1), next()),
-            f: PageReader::new(locations(2), next()),
-        }
+            m: PageReader::new(locations(0), next())?,
+            r: PageReader::new(locations(1), next())?,
+            f: PageReader::new(locations(2), next())?,
+            constants: BTreeMap::new(),
+        })
     }
 
-    fn get(reader: &mut ValuePages<'_>, row: usize, range: Range<usize>) -> Result<Vec<f64>, &'static str> {
+    fn get(reader: &mut ValuePages<'_>, row: usize, range: Range<usize>) -> Result<Arc<[f64]>, &'static str> {
         reader.get(row, range)
     }
 
@@ -141,24 +150,27 @@ impl Values for HistogramRows {
         self.weight(row)
     }
 
-    fn reader<'a>(index: &'a RowIndex<Self>, pages: Vec<BTreeMap<usize, Bytes>>) -> HistogramPages<'a> {
+    fn reader(
+        index: &RowIndex<Self>,
+        pages: Vec<BTreeMap<usize, Bytes>>,
+    ) -> Result<HistogramPages<'_>, &'static str> {
         let mut pages = pages.into_iter();
         let mut next = || pages.next().unwrap_or_default();
         let locations = |column: usize| index.pages.get(column).map(Vec::as_slice).unwrap_or_default();
-        HistogramPages {
+        Ok(HistogramPages {
             index,
-            sum: PageReader::new(locations(0), next()),
-            counts: PageReader::new(locations(1), next()),
-            float_counts: PageReader::new(locations(2), next()),
-        }
+            sum: PageReader::new(locations(0), next())?,
+            counts: PageReader::new(locations(1), next())?,
+            float_counts: PageReader::new(locations(2), next())?,
+        })
     }
 
     fn get(
         reader: &mut HistogramPages<'_>,
         row: usize,
         range: Range<usize>,
-    ) -> Result<Vec<Arc<FloatHistogram>>, &'static str> {
-        reader.get(row, range)
+    ) -> Result<Arc<[Arc<FloatHistogram>]>, &'static str> {
+        reader.get(row, range).map(Arc::from)
     }
 
     fn marker() -> Arc<FloatHistogram> {
@@ -203,24 +215,26 @@ pub(super) struct ValuePages<'a> {
     m: PageReader<'a, i64>,
     r: PageReader<'a, i64>,
     f: PageReader<'a, f64>,
+    /// Constant values by bits and number: many rows are zeros alone, and share them.
+    constants: BTreeMap<(u64, usize), Arc<[f64]>>,
 }
 
 impl ValuePages<'_> {
-    fn get(&mut self, row: usize, range: Range<usize>) -> Result<Vec<f64>, &'static str> {
+    fn get(&mut self, row: usize, range: Range<usize>) -> Result<Arc<[f64]>, &'static str> {
         const MISSING: &str = "the values of a row are missing";
         let n = self.index.places.get(row).ok_or(MISSING)?.n;
         match self.index.columns.get(row) {
-            Form::Empty => Ok(Vec::new()),
-            Form::Constant(value) => Ok(vec![value; range.len()]),
-            Form::Raw => Ok(self.f.get(row, n)?.get(range).ok_or(MISSING)?.to_vec()),
-            Form::Scaled(scale) => {
-                let m = self.m.get(row, n)?.get(range).ok_or(MISSING)?;
-                Ok(m.iter().map(|m| scale.value(*m)).collect())
+            Form::Empty => Ok(Arc::default()),
+            Form::Constant(value) => {
+                let make = || std::iter::repeat_n(value, range.len()).collect();
+                Ok(Arc::clone(self.constants.entry((value.to_bits(), range.len())).or_insert_with(make)))
             }
+            Form::Raw => Ok(self.f.get(row, n)?.get(range).ok_or(MISSING)?.into()),
+            Form::Scaled(scale) => Ok(scale.values(self.m.get(row, n)?.get(range).ok_or(MISSING)?)),
             Form::ScaledWithResidual(scale, ulp) => {
                 let m = self.m.get(row, n)?.get(range.clone()).ok_or(MISSING)?;
                 let r = self.r.get(row, n)?.get(range).ok_or(MISSING)?;
-                Ok(m.iter().zip(r).map(|(m, r)| scale.value_with_residual(*m, *r, ulp)).collect())
+                Ok(scale.values_with_residuals(m, r, ulp))
             }
         }
     }
@@ -230,12 +244,14 @@ impl ValuePages<'_> {
 struct PageReader<'a, T> {
     locations: &'a [PageLocation],
     bytes: BTreeMap<usize, Bytes>,
-    decoded: Option<(Range<usize>, Rows<T>)>,
+    reader: ListReader<T>,
+    /// The rows that `reader` has.
+    decoded: Range<usize>,
 }
 
-impl<'a, T: Physical> PageReader<'a, T> {
-    fn new(locations: &'a [PageLocation], bytes: BTreeMap<usize, Bytes>) -> Self {
-        Self { locations, bytes, decoded: None }
+impl<'a, T: ListItem> PageReader<'a, T> {
+    fn new(locations: &'a [PageLocation], bytes: BTreeMap<usize, Bytes>) -> Result<Self, &'static str> {
+        Ok(Self { locations, bytes, reader: ListReader::new()?, decoded: 0..0 })
     }
 
     /// The list of `row`, which must have `n` values.
@@ -247,14 +263,14 @@ impl<'a, T: Physical> PageReader<'a, T> {
     /// The list of `row`; empty where it is null.
     fn list(&mut self, row: usize) -> Result<&[T], &'static str> {
         const MISSING: &str = "a value page is missing";
-        if !self.decoded.as_ref().is_some_and(|(rows, _)| rows.contains(&row)) {
+        if !self.decoded.contains(&row) {
             let page = self.locations.partition_point(|page| page.rows.end <= row);
             let location = self.locations.get(page).ok_or(MISSING)?;
             let bytes = self.bytes.remove(&page).ok_or(MISSING)?;
-            let rows = read_page(&bytes, Levels::OPTIONAL_LIST, location.rows.len())?;
-            self.decoded = Some((location.rows.clone(), rows));
+            self.decoded = 0..0;
+            self.reader.read(&bytes, Levels::OPTIONAL_LIST, location.rows.len())?;
+            self.decoded = location.rows.clone();
         }
-        let (rows, lists) = self.decoded.as_ref().ok_or(MISSING)?;
-        row.checked_sub(rows.start).and_then(|row| lists.get(row)).ok_or(MISSING)
+        row.checked_sub(self.decoded.start).and_then(|row| self.reader.rows().get(row)).ok_or(MISSING)
     }
 }

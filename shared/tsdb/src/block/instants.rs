@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::context::{BlockContext, CacheKey, Part};
 use super::footer::Footer;
-use super::page::{Levels, read_chunk, read_page};
+use super::page::{Levels, ListReader, read_chunk};
 use super::schema::timelines;
 use super::source::Source;
 use super::types::BlockError;
@@ -68,8 +68,9 @@ impl TimelinesFile {
         missing.sort_by_key(|(page, _)| page.start);
         let ranges: Vec<Range<u64>> = missing.iter().map(|(page, _)| page.clone()).collect();
         let bytes = self.source.read_all(&ranges).await?;
+        let mut reader = ListReader::new().map_err(|reason| self.source.corrupt(reason))?;
         for ((_, tl), bytes) in missing.iter().zip(bytes) {
-            let instants: Arc<[TimestampMs]> = self.decode(&bytes)?;
+            let instants: Arc<[TimestampMs]> = self.decode(&mut reader, &bytes)?;
             let timeline = Arc::new(Timeline(Arc::clone(&instants)));
             self.context.insert(self.cache_key(*tl), &timeline, 64 + 8 * instants.len());
             found.insert(*tl, instants);
@@ -81,9 +82,9 @@ impl TimelinesFile {
         CacheKey { file: self.file, part: (Part::Timeline, tl) }
     }
 
-    fn decode(&self, page: &[u8]) -> Result<Arc<[TimestampMs]>, BlockError> {
-        let rows = read_page::<i64>(page, Levels::LIST, 1).map_err(|reason| self.source.corrupt(reason))?;
-        let instants = rows.into_values();
+    fn decode(&self, reader: &mut ListReader<i64>, page: &[u8]) -> Result<Arc<[TimestampMs]>, BlockError> {
+        let rows = reader.read(page, Levels::LIST, 1).map_err(|reason| self.source.corrupt(reason))?;
+        let instants = rows.get(0).unwrap_or_default();
         if instants.is_sorted_by(|a, b| a < b) {
             Ok(instants.into())
         } else {

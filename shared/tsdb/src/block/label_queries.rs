@@ -8,6 +8,7 @@ use futures::{StreamExt, stream};
 use model::labels::METRIC_NAME;
 use model::{Labels, Matcher, TimestampMs};
 
+use super::distinct::Distinct;
 use super::group::Values;
 use super::labels::LabelIndex;
 use super::pieces::{clip, instants};
@@ -58,23 +59,27 @@ impl BlockReader {
         limit: usize,
     ) -> Result<BTreeSet<Labels>, BlockError> {
         let question = Question { sets: matcher_slices(matcher_sets), times: (min, max) };
-        let mut labels = BTreeSet::new();
+        let mut labels = Distinct::new(limit);
+        let mut count = 0usize;
         self.visit_rows(&question, &mut |index, rows| {
             let mut last = None;
             for row in rows.iter().map(|row| *row as usize) {
-                if last.replace(row).is_none_or(|last| !index.same_series(last, row)) {
-                    labels.extend(index.labels(row));
-                    keep_first(&mut labels, limit);
+                if last.replace(row).is_none_or(|last| !index.same_series(last, row))
+                    && let Some(found) = index.labels(row)
+                {
+                    labels.push(found);
+                    count += 1;
                 }
             }
-            if limit > 0 && labels.len() >= limit {
+            // A series may be in files of both kinds, and in two row groups at their border.
+            if limit > 0 && count >= limit.saturating_mul(2) {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())
             }
         })
         .await?;
-        Ok(labels)
+        Ok(labels.finish())
     }
 
     /// The names of the labels of those series; see [`Self::series`].
@@ -111,20 +116,19 @@ impl BlockReader {
         limit: usize,
     ) -> Result<BTreeSet<String>, BlockError> {
         let question = Question { sets: matcher_slices(matcher_sets), times: (min, max) };
-        let mut values = BTreeSet::new();
+        let mut values = Distinct::new(limit);
         let only_metrics = |set: &&[Matcher]| set.iter().all(|matcher| matcher.name() == METRIC_NAME);
         if name == METRIC_NAME && self.is_within(question.times) && question.sets.iter().all(only_metrics) {
-            metric_names(&self.files, &question.sets, limit, &mut values).await?;
-            metric_names(&self.histograms, &question.sets, limit, &mut values).await?;
-            return Ok(values);
+            metric_names(&self.files, &question.sets, &mut values).await?;
+            metric_names(&self.histograms, &question.sets, &mut values).await?;
+            return Ok(values.finish());
         }
         self.visit_rows(&question, &mut |index, rows| {
             index.collect_values(name, rows.iter().copied(), &mut values);
-            keep_first(&mut values, limit);
             ControlFlow::Continue(())
         })
         .await?;
-        Ok(values)
+        Ok(values.finish())
     }
 
     /// Whether all of the block is within a range.
@@ -190,8 +194,7 @@ type Visit<'a> = dyn FnMut(&LabelIndex, &[u32]) -> ControlFlow<()> + Send + 'a;
 async fn metric_names<C: Values>(
     files: &[RowsFile<C>],
     sets: &[&[Matcher]],
-    limit: usize,
-    names: &mut BTreeSet<String>,
+    names: &mut Distinct<String>,
 ) -> Result<(), BlockError> {
     let reads: Vec<_> =
         groups(files, sets).into_iter().map(|(file, group)| file.metric_names(group)).collect();
@@ -199,19 +202,8 @@ async fn metric_names<C: Values>(
     while let Some(read) = reads.next().await {
         let read = read?;
         let matches = |name: &&str| sets.iter().any(|set| set.iter().all(|matcher| matcher.matches(name)));
-        for name in read.iter().filter(|name| !name.is_empty()).filter(matches) {
-            if !names.contains(name) {
-                names.insert(name.to_owned());
-                keep_first(names, limit);
-            }
-        }
+        let found = read.iter().filter(|name| !name.is_empty()).filter(matches);
+        found.for_each(|name| names.push(name.to_owned()));
     }
     Ok(())
-}
-
-/// Drops what is too many; 0 is no limit.
-fn keep_first<T: Ord>(answers: &mut BTreeSet<T>, limit: usize) {
-    while limit > 0 && answers.len() > limit {
-        answers.pop_last();
-    }
 }

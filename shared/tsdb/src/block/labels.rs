@@ -6,6 +6,7 @@ use std::ops::Range;
 use model::labels::METRIC_NAME;
 use model::{Labels, MatchOp, Matcher};
 
+use super::distinct::Distinct;
 use super::page::Levels;
 use super::texts::{Numbers, Texts, read_texts};
 
@@ -195,16 +196,16 @@ impl LabelIndex {
         }
     }
 
-    /// Adds the values that the label `name` has in `rows`, ascending, to `values`.
+    /// Adds the values that the label `name` has in `rows`, ascending, to `values`: each once or more often.
     pub(super) fn collect_values(
         &self,
         name: &str,
         rows: impl IntoIterator<Item = u32>,
-        values: &mut BTreeSet<String>,
+        values: &mut Distinct<String>,
     ) {
         let mut add = |value: Option<&str>| {
-            if let Some(value) = value.filter(|value| !value.is_empty() && !values.contains(*value)) {
-                values.insert(value.to_owned());
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                values.push(value.to_owned());
             }
         };
         if name == METRIC_NAME {

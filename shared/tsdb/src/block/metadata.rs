@@ -8,11 +8,12 @@ use parquet::data_type::{ByteArray, ByteArrayType};
 use parquet::errors::ParquetError;
 
 use super::column::Column;
+use super::file::FileWriter;
 use super::page::Levels;
 use super::schema::{FileKind, METADATA_FILE, metadata};
 use super::texts::{TextColumn, read_texts};
 use super::types::BlockError;
-use super::writer::{encode_error, finish_file, new_file};
+use super::writer::{encode_error, file_metadata};
 
 /// The metadata file of some answers; none without any. They are sorted by metric family.
 pub(super) fn write_metadata(
@@ -28,8 +29,8 @@ pub(super) fn write_metadata(
 
 fn write(answers: &BTreeSet<Metadata>, times: (i64, i64)) -> Result<Bytes, ParquetError> {
     let kind = FileKind::metadata()?;
-    let mut writer = new_file(&kind)?;
-    let mut group = writer.next_row_group()?;
+    let mut writer = FileWriter::new(kind.clone());
+    let mut group = Vec::with_capacity(metadata::COUNT);
     for (index, get) in [
         (metadata::METRIC_FAMILY, (|answer| &answer.metric_family) as fn(&Metadata) -> &str),
         (metadata::TYPE, |answer| answer.kind.as_str()),
@@ -39,10 +40,10 @@ fn write(answers: &BTreeSet<Metadata>, times: (i64, i64)) -> Result<Bytes, Parqu
         let mut column = Column::<ByteArrayType>::new(&kind, index);
         let texts: Vec<ByteArray> = answers.iter().map(|answer| ByteArray::from(get(answer))).collect();
         column.write(&texts, None, None)?;
-        column.append_to(&mut group)?;
+        group.push(column.finish()?);
     }
-    group.close()?;
-    finish_file(writer, 1, times, metadata::METRIC_FAMILY..metadata::COUNT)
+    writer.push_group(answers.len(), &group)?;
+    writer.finish(&file_metadata(times))
 }
 
 /// Decodes all columns of a row group.

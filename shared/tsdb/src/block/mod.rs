@@ -10,14 +10,19 @@
 
 mod column;
 mod context;
+mod delta;
+mod distinct;
 mod encoding;
 mod exemplars;
+mod file;
 mod footer;
 mod group;
+mod group_writer;
 mod histograms;
 mod instants;
 mod label_queries;
 mod labels;
+mod list_column;
 mod metadata;
 mod page;
 mod pieces;

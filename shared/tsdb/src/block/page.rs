@@ -1,6 +1,7 @@
 //! Pages: header, CRC, decompression, levels, values.
 
-use super::encoding::{Physical, delta_binary_packed, hybrid};
+use super::delta::unpack_all;
+use super::encoding::{Physical, Runs, hybrid};
 use super::thrift;
 
 /// Largest page after decompression.
@@ -40,7 +41,7 @@ impl Levels {
 /// The rows of one or more pages: lists of values. A column that is not repeated has lists of at most one.
 #[derive(Clone, Debug)]
 pub(super) struct Rows<T> {
-    /// Where each row's values begin in `values`, and after the last row its end.
+    /// Where each row's values begin in `values`, and after the last row its end. What is behind that means nothing.
     starts: Vec<usize>,
     values: Vec<T>,
 }
@@ -85,32 +86,143 @@ pub(super) fn read_chunk<T: Physical>(
     if all.len() == rows { Ok(all) } else { Err("a column has another number of rows") }
 }
 
-/// The rows of one data page, which fills `bytes` and has `rows` rows.
-pub(super) fn read_page<T: Physical>(
-    bytes: &[u8],
-    levels: Levels,
-    rows: usize,
-) -> Result<Rows<T>, &'static str> {
-    let (page, len) = Page::read(bytes)?;
-    let mut all = Rows::empty();
-    if page.kind != DATA_PAGE || len != bytes.len() {
-        return Err("a page is not where it should be");
+/// Reads pages of lists one after the other, with the memory of the one before.
+pub(super) struct ListReader<T> {
+    decompressor: zstd::bulk::Decompressor<'static>,
+    body: Vec<u8>,
+    rows: Rows<T>,
+}
+
+impl<T: ListItem> ListReader<T> {
+    pub(super) fn new() -> Result<Self, &'static str> {
+        let decompressor = zstd::bulk::Decompressor::new().map_err(|_| "there is no decompressor")?;
+        Ok(Self { decompressor, body: Vec::new(), rows: Rows::empty() })
     }
-    page.append_rows(levels, None, rows, &mut all)?;
-    if all.len() == rows { Ok(all) } else { Err("a page has another number of rows") }
+
+    /// The rows of the page read last.
+    pub(super) fn rows(&self) -> &Rows<T> {
+        &self.rows
+    }
+
+    /// The rows of one data page, which fills `bytes` and has `rows` rows.
+    pub(super) fn read(
+        &mut self,
+        bytes: &[u8],
+        levels: Levels,
+        rows: usize,
+    ) -> Result<&Rows<T>, &'static str> {
+        let (header, len) = Header::read(bytes)?;
+        if header.kind != DATA_PAGE || len != bytes.len() {
+            return Err("a page is not where it should be");
+        }
+        self.body.clear();
+        self.body.reserve(header.uncompressed);
+        self.decompressor
+            .decompress_to_buffer(header.compressed, &mut self.body)
+            .map_err(|_| "a page cannot be decompressed")?;
+        if self.body.len() != header.uncompressed {
+            return Err("a page's length is wrong");
+        }
+        let mut body = self.body.as_slice();
+        let present = list_starts(&mut body, levels, header.count, rows, &mut self.rows.starts)?;
+        T::read(header.encoding, body, present, &mut self.rows.values)
+            .ok_or("the values of a page are malformed")?;
+        Ok(&self.rows)
+    }
 }
 
-/// A page, decompressed.
-pub(super) struct Page {
-    pub(super) kind: i64,
-    pub(super) count: usize,
-    pub(super) encoding: i64,
-    pub(super) body: Vec<u8>,
+/// What lists may be of.
+pub(super) trait ListItem: Sized {
+    /// Exactly `count` values that fill `body` into the front of `values`.
+    fn read(encoding: i64, body: &[u8], count: usize, values: &mut Vec<Self>) -> Option<()>;
 }
 
-impl Page {
-    /// The page at the front of `bytes`, and its length.
-    pub(super) fn read(bytes: &[u8]) -> Result<(Self, usize), &'static str> {
+impl ListItem for i64 {
+    fn read(encoding: i64, body: &[u8], count: usize, values: &mut Vec<Self>) -> Option<()> {
+        if encoding == DELTA_BINARY_PACKED { unpack_all(body, count, values) } else { None }
+    }
+}
+
+impl ListItem for f64 {
+    fn read(encoding: i64, body: &[u8], count: usize, values: &mut Vec<Self>) -> Option<()> {
+        let (chunks, rest) = body.as_chunks();
+        if encoding != PLAIN || chunks.len() != count || !rest.is_empty() {
+            return None;
+        }
+        values.clear();
+        values.extend(chunks.iter().map(|bytes| Self::from_le_bytes(*bytes)));
+        Some(())
+    }
+}
+
+/// Finds where each of `rows` lists begins from the levels in front of `body`, run by run, and how many values there
+/// are.
+fn list_starts(
+    body: &mut &[u8],
+    levels: Levels,
+    count: usize,
+    rows: usize,
+    starts: &mut Vec<usize>,
+) -> Result<usize, &'static str> {
+    const MALFORMED: &str = "the levels of a page are malformed";
+    let mut repetitions = level_runs(body, levels.repetition).ok_or(MALFORMED)?;
+    let mut definitions = level_runs(body, levels.definition).ok_or(MALFORMED)?;
+    starts.clear();
+    let (mut repetition, mut definition) = ((0, 0), (0, 0));
+    let (mut left, mut present) = (count, 0usize);
+    while left > 0 {
+        if repetition.1 == 0 {
+            repetition = repetitions.next().ok_or(MALFORMED)?;
+        }
+        if definition.1 == 0 {
+            definition = definitions.next().ok_or(MALFORMED)?;
+        }
+        let run = repetition.1.min(definition.1).min(left);
+        let is_present = definition.0 == u32::from(levels.definition);
+        if repetition.0 == 0 {
+            if run > rows - starts.len() {
+                return Err("a page has too many rows");
+            }
+            let step = usize::from(is_present);
+            starts.extend((0..run).map(|row| present + row * step));
+        } else if starts.is_empty() {
+            return Err("a page begins within a row");
+        }
+        present += if is_present { run } else { 0 };
+        left -= run;
+        repetition.1 -= run;
+        definition.1 -= run;
+    }
+    if starts.len() != rows {
+        return Err("a page has another number of rows");
+    }
+    starts.push(present);
+    Ok(present)
+}
+
+fn level_runs<'a>(body: &mut &'a [u8], max: u8) -> Option<Runs<'a>> {
+    let (len, rest) = body.split_first_chunk::<4>()?;
+    let (levels, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*len)).ok()?)?;
+    *body = rest;
+    Some(Runs::new(levels, bit_width(max)))
+}
+
+fn bit_width(max: u8) -> u8 {
+    (8 - max.leading_zeros()) as u8
+}
+
+/// What a page's header says, and the compressed bytes behind it, of which the CRC is right.
+struct Header<'a> {
+    kind: i64,
+    count: usize,
+    encoding: i64,
+    uncompressed: usize,
+    compressed: &'a [u8],
+}
+
+impl<'a> Header<'a> {
+    /// The header at the front of `bytes`, and the length of its page.
+    fn read(bytes: &'a [u8]) -> Result<(Self, usize), &'static str> {
         const MALFORMED: &str = "a page header is malformed";
         let (header, header_len) = thrift::read(bytes).ok_or(MALFORMED)?;
         let kind = header.int(1).ok_or(MALFORMED)?;
@@ -134,12 +246,28 @@ impl Page {
         if uncompressed > compressed.len().saturating_mul(ZSTD_RATIO_MAX) {
             return Err("a page's length is out of bounds");
         }
-        let body =
-            zstd::bulk::decompress(compressed, uncompressed).map_err(|_| "a page cannot be decompressed")?;
-        if body.len() != uncompressed {
+        Ok((Self { kind, count, encoding, uncompressed, compressed }, end))
+    }
+}
+
+/// A page, decompressed.
+pub(super) struct Page {
+    pub(super) kind: i64,
+    pub(super) count: usize,
+    pub(super) encoding: i64,
+    pub(super) body: Vec<u8>,
+}
+
+impl Page {
+    /// The page at the front of `bytes`, and its length.
+    pub(super) fn read(bytes: &[u8]) -> Result<(Self, usize), &'static str> {
+        let (header, len) = Header::read(bytes)?;
+        let body = zstd::bulk::decompress(header.compressed, header.uncompressed)
+            .map_err(|_| "a page cannot be decompressed")?;
+        if body.len() != header.uncompressed {
             return Err("a page's length is wrong");
         }
-        Ok((Self { kind, count, encoding, body }, end))
+        Ok((Self { kind: header.kind, count: header.count, encoding: header.encoding, body }, len))
     }
 
     fn dictionary<T: Physical>(&self) -> Result<Vec<T>, &'static str> {
@@ -198,8 +326,9 @@ impl Page {
         match self.encoding {
             PLAIN => T::plain(body, count).ok_or(MALFORMED),
             DELTA_BINARY_PACKED => {
-                let values = delta_binary_packed(body, count).ok_or(MALFORMED)?;
-                values.into_iter().map(T::from_delta).collect::<Option<_>>().ok_or(MALFORMED)
+                let mut values = Vec::new();
+                unpack_all(body, count, &mut values).ok_or(MALFORMED)?;
+                values.into_iter().take(count).map(T::from_delta).collect::<Option<_>>().ok_or(MALFORMED)
             }
             PLAIN_DICTIONARY | RLE_DICTIONARY => {
                 let dictionary = dictionary.ok_or("a dictionary is missing")?;
@@ -224,48 +353,25 @@ pub(super) fn take_levels(body: &mut &[u8], max: u8, count: usize) -> Option<Opt
     let (len, rest) = body.split_first_chunk::<4>()?;
     let (levels, rest) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*len)).ok()?)?;
     *body = rest;
-    let bit_width = (8 - max.leading_zeros()) as u8;
-    hybrid(levels, bit_width, count).map(Some)
+    hybrid(levels, bit_width(max), count).map(Some)
 }
 
 #[cfg(test)]
 mod tests {
-    use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, Int32Type, Int64Type};
+    use parquet::data_type::{ByteArray, ByteArrayType, DataType, DoubleType, Int32Type};
     use proptest::prelude::*;
 
-    use super::super::column::{Column, ListColumn};
+    use super::super::column::Column;
     use super::super::schema::{FileKind, samples};
     use super::*;
 
     fn chunk<T: DataType>(column: usize, write: impl FnOnce(&mut Column<T>)) -> Vec<u8> {
-        let mut column = Column::<T>::new(&FileKind::samples(3).unwrap(), column);
+        let mut column = Column::<T>::new(&FileKind::samples().unwrap(), column);
         write(&mut column);
         column.into_chunk()
     }
 
-    fn lists() -> impl Strategy<Value = Vec<Option<Vec<i64>>>> {
-        let list = prop_oneof![
-            prop::collection::vec(any::<i64>(), 1..300),
-            prop::collection::vec(-100i64..100, 1..300)
-        ];
-        prop::collection::vec(prop::option::of(list), 1..70)
-    }
-
     proptest! {
-        #[test]
-        fn lists_of_packed_deltas_come_back(rows in lists()) {
-            let mut column = ListColumn::<Int64Type>::new(&FileKind::samples(3).unwrap(), samples::M);
-            for row in &rows {
-                column.push(row.as_deref());
-            }
-            let bytes = column.into_chunk();
-            let read = read_chunk::<i64>(&bytes, Levels::OPTIONAL_LIST, rows.len()).unwrap();
-            for (index, row) in rows.iter().enumerate() {
-                prop_assert_eq!(read.get(index).unwrap(), row.as_deref().unwrap_or_default());
-            }
-            prop_assert!(read_chunk::<i64>(&bytes, Levels::OPTIONAL_LIST, rows.len() + 1).is_err());
-        }
-
         #[test]
         fn packed_32_bit_deltas_come_back(rows in prop::collection::vec(any::<i32>(), 1..3_000)) {
             let bytes = chunk::<Int32Type>(samples::N, |column| column.write(&rows, None, None).unwrap());

@@ -19,48 +19,55 @@ use super::types::{BlockError, compare};
 #[derive(Debug)]
 pub(super) struct Piece<V> {
     pub(super) labels: Labels,
-    timestamps: Times,
-    values: Vec<V>,
+    timestamps: Run<TimestampMs>,
+    values: Run<V>,
 }
 
 #[derive(Debug)]
-enum Times {
-    Common(Arc<[TimestampMs]>),
-    Owned(Vec<TimestampMs>),
+enum Run<T> {
+    Common(Arc<[T]>),
+    Owned(Vec<T>),
 }
 
-impl Times {
-    fn as_slice(&self) -> &[TimestampMs] {
+impl<T: Clone> Run<T> {
+    fn as_slice(&self) -> &[T] {
         match self {
-            Self::Common(timestamps) => timestamps,
-            Self::Owned(timestamps) => timestamps,
+            Self::Common(items) => items,
+            Self::Owned(items) => items,
         }
     }
 
-    fn into_shared(self) -> Arc<[TimestampMs]> {
+    fn into_shared(self) -> Arc<[T]> {
         match self {
-            Self::Common(timestamps) => timestamps,
-            Self::Owned(timestamps) => timestamps.into(),
+            Self::Common(items) => items,
+            Self::Owned(items) => items.into(),
+        }
+    }
+
+    fn extend(&mut self, added: &[T]) {
+        match self {
+            Self::Owned(items) => items.extend_from_slice(added),
+            Self::Common(items) => *self = Self::Owned([&**items, added].concat()),
         }
     }
 }
 
 impl Piece<f64> {
     fn into_series(self) -> Series {
-        Series::floats(self.labels, self.timestamps.into_shared(), self.values.into())
+        Series::floats(self.labels, self.timestamps.into_shared(), self.values.into_shared())
     }
 }
 
 impl Piece<Arc<FloatHistogram>> {
     fn into_series(self) -> Series {
         let histograms =
-            HistogramColumn { timestamps: self.timestamps.into_shared(), values: self.values.into() };
+            HistogramColumn { timestamps: self.timestamps.into_shared(), values: self.values.into_shared() };
         Series { histograms, ..Series::floats(self.labels, Arc::default(), Arc::default()) }
     }
 }
 
 /// Appends a piece, to the last series if it is part of it.
-pub(super) fn join<V>(series: &mut Vec<Piece<V>>, mut piece: Piece<V>) -> Result<(), BlockError> {
+pub(super) fn join<V: Clone>(series: &mut Vec<Piece<V>>, piece: Piece<V>) -> Result<(), BlockError> {
     let Some(last) = series.last_mut().filter(|last| last.labels == piece.labels) else {
         series.push(piece);
         return Ok(());
@@ -70,11 +77,8 @@ pub(super) fn join<V>(series: &mut Vec<Piece<V>>, mut piece: Piece<V>) -> Result
         let reason = "the rows of a series are not in order".to_owned();
         return Err(BlockError::Corrupt { file: piece.labels.to_string(), reason });
     }
-    match &mut last.timestamps {
-        Times::Owned(timestamps) => timestamps.extend_from_slice(added),
-        Times::Common(timestamps) => last.timestamps = Times::Owned([&**timestamps, added].concat()),
-    }
-    last.values.append(&mut piece.values);
+    last.timestamps.extend(added);
+    last.values.extend(piece.values.as_slice());
     Ok(())
 }
 
@@ -196,7 +200,7 @@ pub(super) async fn read_rows<C: Values>(
             read
         }
     };
-    let mut reader = C::reader(&index.rows, fetched.pages);
+    let mut reader = C::reader(&index.rows, fetched.pages).map_err(|reason| file.corrupt(reason))?;
     let mut pieces: Vec<Piece<C::Value>> = Vec::with_capacity(rows.len());
     let mut last: Option<(usize, Labels)> = None;
     for row in rows {
@@ -204,9 +208,10 @@ pub(super) async fn read_rows<C: Values>(
         let row = row as usize;
         let (Some(place), false) = (index.rows.places.get(row), samples.is_empty()) else { continue };
         let with_values = samples.start..samples.end.min(place.n);
-        let mut values = C::get(&mut reader, row, with_values).map_err(|reason| file.corrupt(reason))?;
+        let values = C::get(&mut reader, row, with_values).map_err(|reason| file.corrupt(reason))?;
+        let mut values = Run::Common(values);
         if samples.end > place.n {
-            values.push(C::marker());
+            values.extend(&[C::marker()]);
         }
         let timestamps = instants.get(&place.tl).and_then(|all| shared.get(&place, all, samples));
         let timestamps = timestamps.ok_or_else(|| file.corrupt("a timeline is missing"))?;
@@ -215,7 +220,7 @@ pub(super) async fn read_rows<C: Values>(
             None => index.labels.labels(row).ok_or_else(|| file.corrupt("a row has no labels"))?,
         };
         last = Some((row, labels.clone()));
-        pieces.push(Piece { labels, timestamps: Times::Common(timestamps), values });
+        pieces.push(Piece { labels, timestamps: Run::Common(timestamps), values });
     }
     drop(fetched.permit);
     Ok(pieces)

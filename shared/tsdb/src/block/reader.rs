@@ -30,10 +30,6 @@ use super::types::{BlockError, object_key};
 
 /// How much of a file's end is read to get its footer; a file that is not longer is read whole.
 const TAIL_BYTES: u64 = 64 << 10;
-/// What the offset indexes and footer of a samples file take a series, so that they are in what is read of its end.
-const TAIL_BYTES_PER_SERIES: u64 = 5;
-/// The end that is read is never longer.
-const TAIL_BYTES_MAX: u64 = 1 << 20;
 /// Row groups that are read at a time.
 const GROUPS_MAX: usize = 8;
 
@@ -82,7 +78,8 @@ impl LazyFile {
 }
 
 impl BlockReader {
-    /// Opens the block that `meta` describes, with a context of its own: reads the files' footers, one request a file.
+    /// Opens the block that `meta` describes, with a context of its own: reads the files' footers, one request a file,
+    /// and one more where there are very many timelines.
     ///
     /// # Errors
     /// [`BlockError::Platform`], or [`BlockError::Corrupt`] where a file is not what was written.
@@ -115,21 +112,15 @@ impl BlockReader {
             names
         };
         let (samples_files, histograms_files) = (named(SAMPLES_PREFIX), named(HISTOGRAMS_PREFIX));
-        let open = |file: &BlockFile, columns: usize, tail_bytes: u64| {
+        let open = |file: &BlockFile, columns: usize| {
             let (objects, key, file) = (Arc::clone(&objects), object_key(&meta.id, &file.name), file.clone());
             async move { Source::open(objects, key, &file, tail_bytes, columns).await }
         };
-        let of_series = meta.series.saturating_mul(TAIL_BYTES_PER_SERIES);
-        let tail_of = |files: usize| {
-            let index_bytes = of_series.checked_div(files as u64).unwrap_or_default();
-            if tail_bytes < TAIL_BYTES { tail_bytes } else { (tail_bytes + index_bytes).min(TAIL_BYTES_MAX) }
-        };
-        let (samples_tail, histograms_tail) = (tail_of(samples_files.len()), tail_of(histograms_files.len()));
         let opens: Vec<_> = named(TIMELINES_FILE)
             .into_iter()
-            .map(|file| open(file, timelines::COUNT, tail_bytes))
-            .chain(samples_files.into_iter().map(|file| open(file, samples::COUNT, samples_tail)))
-            .chain(histograms_files.into_iter().map(|file| open(file, histograms::COUNT, histograms_tail)))
+            .map(|file| open(file, timelines::COUNT))
+            .chain(samples_files.into_iter().map(|file| open(file, samples::COUNT)))
+            .chain(histograms_files.into_iter().map(|file| open(file, histograms::COUNT)))
             .collect();
         let lazy = |name: &str, columns: usize| {
             let file = meta.files.iter().find(|file| file.name == name)?.clone();
@@ -155,6 +146,10 @@ impl BlockReader {
             } else {
                 reader.histograms.push(RowsFile::new(source, footer, context));
             }
+        }
+        // Where timelines are belongs to what is known of an open block: most often it is in the end that was read.
+        if let Some(timelines) = &reader.timelines {
+            timelines.pages().await?;
         }
         Ok(reader)
     }
@@ -219,14 +214,7 @@ impl BlockReader {
         let reads: Vec<_> = groups
             .into_iter()
             .map(|(file, group)| async move {
-                // What is needed to find timelines is fetched at the same time, not afterwards.
-                let locate = async {
-                    match &self.timelines {
-                        Some(timelines) => timelines.pages().await.map(|_| ()),
-                        None => Ok(()),
-                    }
-                };
-                let (index, ()) = futures::try_join!(file.index(group, true), locate)?;
+                let index = file.index(group, true).await?;
                 let rows = index.labels.matching(matchers);
                 read_rows(self.timelines.as_ref(), file, &index, rows, times, shared).await
             })

@@ -1,5 +1,6 @@
 //! The columns of a block's files, and how each is written.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use parquet::basic::{Compression, Encoding, ZstdLevel};
@@ -10,6 +11,8 @@ use parquet::file::properties::{
 };
 use parquet::schema::parser::parse_message_type;
 use parquet::schema::types::{ColumnPath, SchemaDescriptor};
+
+use super::list_column::ListOptions;
 
 /// Version of the layout, in the key-value metadata of each file.
 pub(super) const FORMAT_VERSION: &str = "1";
@@ -48,9 +51,8 @@ pub(super) mod samples {
     pub(in crate::block) const DIV: usize = 8;
     pub(in crate::block) const ULP: usize = 9;
     pub(in crate::block) const C: usize = 10;
+    /// The first value column; `r` and `f` follow.
     pub(in crate::block) const M: usize = 11;
-    pub(in crate::block) const R: usize = 12;
-    pub(in crate::block) const F: usize = 13;
     pub(in crate::block) const COUNT: usize = 14;
 }
 
@@ -64,9 +66,8 @@ pub(super) mod histograms {
     pub(in crate::block) const NEGATIVE_OFFSETS: usize = 12;
     pub(in crate::block) const NEGATIVE_LENGTHS: usize = 13;
     pub(in crate::block) const CUSTOM_VALUES: usize = 14;
+    /// The first value column; `counts` and `float_counts` follow.
     pub(in crate::block) const SUM: usize = 15;
-    pub(in crate::block) const COUNTS: usize = 16;
-    pub(in crate::block) const FLOAT_COUNTS: usize = 17;
     pub(in crate::block) const COUNT: usize = 18;
 }
 
@@ -178,55 +179,48 @@ message timelines {
 
 /// Rows a page of the index columns.
 const INDEX_PAGE_ROWS: usize = 1024;
-/// Rows a page of the value columns.
-const VALUE_PAGE_ROWS: usize = 32;
+/// Lists a page of the value columns.
+const VALUE_PAGE_LISTS: usize = 32;
 /// Bytes a page of the value columns, before compression; one row may exceed it.
 const VALUE_PAGE_BYTES: usize = 32 << 10;
-/// The writer looks at page limits only after so many levels, so this bounds how far rows without values overshoot.
-const WRITE_BATCH_LEVELS: usize = 16;
 /// Index columns and timelines are small: their levels matter little.
 const INDEX_ZSTD_LEVEL: i32 = 3;
 const TIMELINES_ZSTD_LEVEL: i32 = 9;
+
+/// The columns `m`, `r` and `f`, compressed at `zstd_level`.
+pub(super) fn value_lists(zstd_level: i32) -> ListOptions {
+    ListOptions { definition: 2, zstd_level, page_lists: VALUE_PAGE_LISTS, page_bytes: VALUE_PAGE_BYTES }
+}
+
+/// The column `ts`: a reader fetches just the timelines that it needs.
+pub(super) fn timestamp_lists() -> ListOptions {
+    ListOptions { definition: 1, zstd_level: TIMELINES_ZSTD_LEVEL, page_lists: 1, page_bytes: usize::MAX }
+}
 
 /// Schema and properties of one kind of file.
 #[derive(Clone, Debug)]
 pub(super) struct FileKind {
     pub(super) schema: Arc<SchemaDescriptor>,
     pub(super) properties: Arc<WriterProperties>,
+    /// The columns that are read by page.
+    pub(super) value_columns: Range<usize>,
 }
 
 impl FileKind {
-    /// Samples files whose values are compressed at `zstd_level`.
-    pub(super) fn samples(zstd_level: i32) -> Result<Self, ParquetError> {
-        let mut builder = common()?.set_sorting_columns(Some(vec![SortingColumn {
-            column_idx: samples::METRIC as i32,
-            descending: false,
-            nulls_first: false,
-        }]));
-        for name in ["metric", "tl", "mul", "div", "ulp", "c"] {
+    /// Samples files.
+    pub(super) fn samples() -> Result<Self, ParquetError> {
+        let mut builder = sorted_by_metric(common()?);
+        for name in ["tl", "mul", "div", "ulp", "c"] {
             builder = builder.set_column_dictionary_enabled(ColumnPath::from(name), true);
-        }
-        for leaf in ["key", "value"] {
-            builder = builder.set_column_dictionary_enabled(path(&["labels", "key_value", leaf]), true);
         }
         for name in ["start", "n"] {
             builder = builder.set_column_encoding(ColumnPath::from(name), Encoding::DELTA_BINARY_PACKED);
         }
-        builder = builder.set_column_statistics_enabled(ColumnPath::from("metric"), EnabledStatistics::Page);
-        for name in ["m", "r", "f"] {
-            let column = path(&[name, "list", "element"]);
-            let encoding = if name == "f" { Encoding::PLAIN } else { Encoding::DELTA_BINARY_PACKED };
-            builder = builder
-                .set_column_encoding(column.clone(), encoding)
-                .set_column_compression(column.clone(), zstd(zstd_level)?)
-                .set_column_data_page_row_count_limit(column.clone(), VALUE_PAGE_ROWS)
-                .set_column_data_page_size_limit(column, VALUE_PAGE_BYTES);
-        }
-        Self::new(SAMPLES_SCHEMA, builder)
+        Self::new(SAMPLES_SCHEMA, builder, samples::M..samples::COUNT)
     }
 
-    /// Histograms files whose counts are compressed at `zstd_level`.
-    pub(super) fn histograms(zstd_level: i32) -> Result<Self, ParquetError> {
+    /// Histograms files.
+    pub(super) fn histograms() -> Result<Self, ParquetError> {
         let mut builder = sorted_by_metric(common()?);
         for name in ["tl", "schema", "zero_threshold", "hint"] {
             builder = builder.set_column_dictionary_enabled(ColumnPath::from(name), true);
@@ -238,11 +232,7 @@ impl FileKind {
         for name in spans.into_iter().chain(["custom_values"]) {
             builder = builder.set_column_dictionary_enabled(path(&[name, "list", "element"]), true);
         }
-        for name in ["sum", "counts", "float_counts"] {
-            let encoding = if name == "counts" { Encoding::DELTA_BINARY_PACKED } else { Encoding::PLAIN };
-            builder = paged_values(builder, name, encoding, zstd_level)?;
-        }
-        Self::new(HISTOGRAMS_SCHEMA, builder)
+        Self::new(HISTOGRAMS_SCHEMA, builder, histograms::SUM..histograms::COUNT)
     }
 
     /// The exemplars file.
@@ -250,7 +240,7 @@ impl FileKind {
         let builder = sorted_by_metric(common()?)
             .set_column_encoding(ColumnPath::from("ts"), Encoding::DELTA_BINARY_PACKED)
             .set_column_dictionary_enabled(path(&["exemplar", "key_value", "key"]), true);
-        Self::new(EXEMPLARS_SCHEMA, builder)
+        Self::new(EXEMPLARS_SCHEMA, builder, exemplars::TS..exemplars::COUNT)
     }
 
     /// The metadata file.
@@ -259,22 +249,21 @@ impl FileKind {
         for name in ["type", "unit"] {
             builder = builder.set_column_dictionary_enabled(ColumnPath::from(name), true);
         }
-        Self::new(METADATA_SCHEMA, builder)
+        Self::new(METADATA_SCHEMA, builder, metadata::METRIC_FAMILY..metadata::COUNT)
     }
 
     /// The timelines file.
     pub(super) fn timelines() -> Result<Self, ParquetError> {
-        let column = path(&["ts", "list", "element"]);
-        let builder = common()?
-            .set_column_encoding(column.clone(), Encoding::DELTA_BINARY_PACKED)
-            .set_column_compression(column.clone(), zstd(TIMELINES_ZSTD_LEVEL)?)
-            .set_column_data_page_row_count_limit(column, 1);
-        Self::new(TIMELINES_SCHEMA, builder)
+        Self::new(TIMELINES_SCHEMA, common()?, timelines::TS..timelines::COUNT)
     }
 
-    fn new(schema: &str, builder: WriterPropertiesBuilder) -> Result<Self, ParquetError> {
+    fn new(
+        schema: &str,
+        builder: WriterPropertiesBuilder,
+        value_columns: Range<usize>,
+    ) -> Result<Self, ParquetError> {
         let schema = SchemaDescriptor::new(Arc::new(parse_message_type(schema)?));
-        Ok(Self { schema: Arc::new(schema), properties: Arc::new(builder.build()) })
+        Ok(Self { schema: Arc::new(schema), properties: Arc::new(builder.build()), value_columns })
     }
 }
 
@@ -285,7 +274,6 @@ fn common() -> Result<WriterPropertiesBuilder, ParquetError> {
         .set_dictionary_enabled(false)
         .set_encoding(Encoding::PLAIN)
         .set_statistics_enabled(EnabledStatistics::None)
-        .set_write_batch_size(WRITE_BATCH_LEVELS)
         .set_data_page_row_count_limit(INDEX_PAGE_ROWS)
         .set_delta_binary_packed_encoder_options(DeltaBinaryPackedEncoderOptions::try_new(128, 4)?))
 }
@@ -304,21 +292,6 @@ fn sorted_by_metric(mut builder: WriterPropertiesBuilder) -> WriterPropertiesBui
         builder = builder.set_column_dictionary_enabled(path(&["labels", "key_value", leaf]), true);
     }
     builder
-}
-
-/// A column of lists, in pages of few rows.
-fn paged_values(
-    builder: WriterPropertiesBuilder,
-    name: &str,
-    encoding: Encoding,
-    zstd_level: i32,
-) -> Result<WriterPropertiesBuilder, ParquetError> {
-    let column = path(&[name, "list", "element"]);
-    Ok(builder
-        .set_column_encoding(column.clone(), encoding)
-        .set_column_compression(column.clone(), zstd(zstd_level)?)
-        .set_column_data_page_row_count_limit(column.clone(), VALUE_PAGE_ROWS)
-        .set_column_data_page_size_limit(column, VALUE_PAGE_BYTES))
 }
 
 fn zstd(level: i32) -> Result<Compression, ParquetError> {

@@ -164,6 +164,12 @@ pub(super) fn put_i32_field(out: &mut Vec<u8>, delta: u8, value: i32) {
     put_varint(out, u64::from(((value << 1) ^ (value >> 31)) as u32));
 }
 
+/// Appends a length and the bytes.
+pub(super) fn put_binary(out: &mut Vec<u8>, bytes: &[u8]) {
+    put_varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

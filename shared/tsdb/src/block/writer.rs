@@ -2,57 +2,66 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use model::histogram::{BUCKETS_MAX, Span};
-use model::labels::METRIC_NAME;
 use model::value::is_stale_nan;
 use model::{Labels, Metadata, TimestampMs};
-use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int32Type, Int64Type};
+use parquet::data_type::Int64Type;
 use parquet::errors::ParquetError;
-use parquet::file::metadata::KeyValue;
-use parquet::file::writer::SerializedFileWriter;
 use storage::{HistogramColumn, Series, SeriesExemplars};
 
-use super::column::{Column, ListColumn};
+use super::column::Column;
 use super::exemplars::ExemplarWriter;
-use super::footer;
+use super::file::FileWriter;
+use super::group_writer::{GroupWriter, Row};
 use super::histograms::HistogramWriter;
+use super::list_column::ListColumn;
 use super::metadata::write_metadata;
 use super::schema::{
-    CHECKSUMS_KEY, FORMAT_KEY, FORMAT_VERSION, FileKind, MAX_TIME_KEY, MIN_TIME_KEY, TIMELINES_FILE,
-    WRITER_KEY, samples, timelines,
+    FORMAT_KEY, FORMAT_VERSION, FileKind, MAX_TIME_KEY, MIN_TIME_KEY, TIMELINES_FILE, WRITER_KEY, timelines,
+    timestamp_lists,
 };
 use super::timelines::{Part, Timelines};
 use super::types::{BlockError, BlockStats, WrittenBlock, compare, histogram_hash, sample_hash};
-use super::values::{self, RowValues};
 
-/// Rows whose values are encoded at a time; a multiple of the rows of a page.
-const CHUNK_ROWS: usize = 64;
+/// Samples that are gathered before they are encoded: 8 MiB of values. The more, the better timelines are found.
+const PENDING_SAMPLES: usize = 1 << 20;
+/// Series that are gathered likewise.
+const PENDING_SERIES: usize = 8192;
 
 /// How a block is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BlockOptions {
     /// zstd level of the value columns, 1 to 22: 3 while data is young, 9 for blocks that stay.
     pub zstd_level: i32,
-    /// Series a row group. Series with gaps or stale markers take more rows than one.
+    /// Most series a row group; from half of that on it ends where the metric name changes. (Series with gaps or stale
+    /// markers take more rows than one.)
     pub row_group_series: usize,
-    /// Samples a row group, if that is reached first. They are held in memory, 8 bytes each besides timestamps.
+    /// Samples a row group, if that is reached first.
     pub row_group_samples: usize,
     /// Series a samples file, to the next row group; more go to the next file.
     pub file_series: usize,
+    /// Bytes of a samples file, to the next row group. This bounds what a writer holds, and the footer of each file.
+    pub file_bytes: usize,
 }
 
 impl Default for BlockOptions {
     fn default() -> Self {
-        Self { zstd_level: 3, row_group_series: 8192, row_group_samples: 8 << 20, file_series: 131_072 }
+        Self {
+            zstd_level: 3,
+            row_group_series: 8192,
+            row_group_samples: 64 << 20,
+            file_series: 131_072,
+            file_bytes: 64 << 20,
+        }
     }
 }
 
 /// Writes one block from series sorted by [`compare`].
 ///
-/// Memory: one row group's samples, all timelines, and what is written so far, compressed.
+/// Memory: the values of about a million samples that are not encoded yet, all timelines, and, compressed, one row group,
+/// the open file and the finished files that were not taken.
 #[derive(Debug)]
 pub struct BlockWriter {
     options: BlockOptions,
@@ -63,6 +72,7 @@ pub struct BlockWriter {
     timelines: Timelines,
     open: Option<OpenFile>,
     files: Vec<(String, Bytes)>,
+    /// Samples files that were finished, taken ones included.
     samples_files: usize,
     histograms: HistogramWriter,
     exemplars: ExemplarWriter,
@@ -72,23 +82,11 @@ pub struct BlockWriter {
 /// A samples file that more row groups may come to.
 #[derive(Debug)]
 struct OpenFile {
-    kind: FileKind,
-    writer: SerializedFileWriter<Vec<u8>>,
-    groups: usize,
+    file: FileWriter,
+    group: GroupWriter,
+    group_series: usize,
     series: usize,
     times: Option<(TimestampMs, TimestampMs)>,
-}
-
-/// One row of a samples file.
-#[derive(Debug)]
-struct Row<'a> {
-    labels: &'a Labels,
-    tl: i64,
-    /// In the timeline.
-    start: usize,
-    /// May be empty before a stale marker.
-    values: &'a [f64],
-    stale: bool,
 }
 
 impl BlockWriter {
@@ -99,7 +97,6 @@ impl BlockWriter {
             histograms: HistogramWriter::new(options.clone()),
             exemplars: ExemplarWriter::default(),
             metadata: BTreeSet::new(),
-            samples_files: 0,
             options,
             last: None,
             stats: BlockStats::default(),
@@ -108,6 +105,7 @@ impl BlockWriter {
             timelines: Timelines::default(),
             open: None,
             files: Vec::new(),
+            samples_files: 0,
         }
     }
 
@@ -151,9 +149,7 @@ impl BlockWriter {
         }
         self.pending_samples += timestamps.len();
         self.pending.push(series.clone());
-        if self.pending.len() >= self.options.row_group_series
-            || self.pending_samples >= self.options.row_group_samples
-        {
+        if self.pending.len() >= PENDING_SERIES || self.pending_samples >= PENDING_SAMPLES {
             self.flush()?;
         }
         Ok(())
@@ -188,13 +184,19 @@ impl BlockWriter {
         stats.max_time = if is_first { last } else { stats.max_time.max(last) };
     }
 
-    /// The finished files; none for an empty block.
+    /// The files that are finished so far, name within the block and content; each is given once.
+    #[must_use]
+    pub fn take_files(&mut self) -> Vec<(String, Bytes)> {
+        std::mem::take(&mut self.files)
+    }
+
+    /// The finished files, without those that were taken; none for an empty block.
     ///
     /// # Errors
     /// [`BlockError::Encode`].
     pub fn finish(mut self) -> Result<WrittenBlock, BlockError> {
         self.flush()?;
-        self.close_file()?;
+        self.close_file().map_err(|error| encode_error(&samples_file(self.samples_files), &error))?;
         self.files.extend(self.histograms.finish()?);
         self.files.extend(self.exemplars.finish()?);
         let times = (self.stats.min_time, self.stats.max_time);
@@ -207,127 +209,84 @@ impl BlockWriter {
         Ok(WrittenBlock { files: self.files, stats: self.stats })
     }
 
-    /// Writes the pending series as row groups.
+    /// Encodes the pending series.
     fn flush(&mut self) -> Result<(), BlockError> {
-        if self.pending.is_empty() {
-            return Ok(());
-        }
         let pending = std::mem::take(&mut self.pending);
         self.pending_samples = 0;
-        self.write_series(&pending)
-            .map_err(|error| encode_error(&samples_file(self.samples_files), &error))?;
-        if self.open.as_ref().is_some_and(|open| open.series >= self.options.file_series) {
-            self.close_file()?;
+        let parts = resolve(&mut self.timelines, &pending);
+        for (series, parts) in pending.iter().zip(&parts) {
+            self.write_series(series, parts)
+                .map_err(|error| encode_error(&samples_file(self.samples_files), &error))?;
         }
         Ok(())
     }
 
-    fn write_series(&mut self, series: &[Series]) -> Result<(), ParquetError> {
-        let mut open = match self.open.take() {
+    fn write_series(&mut self, series: &Series, parts: &[Part]) -> Result<(), ParquetError> {
+        if let Some(open) = &mut self.open
+            && open.group_ends(&self.options, series.labels.metric_name())
+        {
+            open.end_group(&self.options)?;
+            if open.is_full(&self.options) {
+                self.close_file()?;
+            }
+        }
+        let open = match &mut self.open {
             Some(open) => open,
-            None => OpenFile::new(self.options.zstd_level)?,
+            slot => slot.insert(OpenFile::new(&self.options)?),
         };
-        let parts = resolve(&mut self.timelines, series);
-        let mut rows = Vec::with_capacity(series.len());
-        for (series, parts) in series.iter().zip(&parts) {
-            for part in parts {
-                push_rows(&mut rows, series, part);
-            }
-            for time in [series.timestamps.first(), series.timestamps.last()].into_iter().flatten() {
-                let (min, max) = open.times.unwrap_or((*time, *time));
-                open.times = Some((min.min(*time), max.max(*time)));
+        for part in parts {
+            for row in rows_of(series, part) {
+                open.group.push(&row)?;
             }
         }
-        // A few rows more than series must not make a row group of their own.
-        let groups = rows.len().div_ceil(self.options.row_group_series.max(1) * 2).max(1);
-        for rows in rows.chunks(rows.len().div_ceil(groups).max(1)) {
-            open.write_group(rows)?;
+        for time in [series.timestamps.first(), series.timestamps.last()].into_iter().flatten() {
+            let (min, max) = open.times.unwrap_or((*time, *time));
+            open.times = Some((min.min(*time), max.max(*time)));
         }
-        open.series += series.len();
-        self.open = Some(open);
+        open.group_series += 1;
+        open.series += 1;
         Ok(())
     }
 
-    fn close_file(&mut self) -> Result<(), BlockError> {
-        let Some(open) = self.open.take() else { return Ok(()) };
-        let name = samples_file(self.samples_files);
+    fn close_file(&mut self) -> Result<(), ParquetError> {
+        let Some(mut open) = self.open.take() else { return Ok(()) };
+        open.end_group(&self.options)?;
+        let bytes = open.file.finish(&file_metadata(open.times.unwrap_or_default()))?;
+        self.files.push((samples_file(self.samples_files), bytes));
         self.samples_files += 1;
-        let times = open.times.unwrap_or_default();
-        let bytes = finish_file(open.writer, open.groups, times, samples::M..samples::COUNT)
-            .map_err(|error| encode_error(&name, &error))?;
-        self.files.push((name, bytes));
         Ok(())
     }
 }
 
 impl OpenFile {
-    fn new(zstd_level: i32) -> Result<Self, ParquetError> {
-        let kind = FileKind::samples(zstd_level)?;
-        let writer = new_file(&kind)?;
-        Ok(Self { kind, writer, groups: 0, series: 0, times: None })
+    fn new(options: &BlockOptions) -> Result<Self, ParquetError> {
+        let file = FileWriter::new(FileKind::samples()?);
+        let group = GroupWriter::new(options.zstd_level)?;
+        Ok(Self { file, group, group_series: 0, series: 0, times: None })
     }
 
-    fn write_group(&mut self, rows: &[Row<'_>]) -> Result<(), ParquetError> {
-        let kind = &self.kind;
-        let mut m = ListColumn::<Int64Type>::new(kind, samples::M);
-        let mut r = ListColumn::<Int64Type>::new(kind, samples::R);
-        let mut f = ListColumn::<DoubleType>::new(kind, samples::F);
-        let mut scalars = Vec::with_capacity(rows.len());
-        for chunk in rows.chunks(CHUNK_ROWS) {
-            for row in chunk {
-                let scalar = match row.values {
-                    [] => Scalars::default(),
-                    values => match values::encode(values) {
-                        RowValues::Constant(c) => Scalars { c: Some(c), ..Scalars::default() },
-                        RowValues::Raw => {
-                            m.push(None);
-                            r.push(None);
-                            f.push(Some(values));
-                            scalars.push(Scalars::default());
-                            continue;
-                        }
-                        RowValues::Scaled { m: mantissas, scale, residual } => {
-                            m.push(Some(&mantissas));
-                            r.push(residual.as_ref().map(|residual| residual.r.as_slice()));
-                            f.push(None);
-                            let ulp = residual.map(|residual| residual.ulp);
-                            scalars.push(Scalars {
-                                mul: Some(scale.mul),
-                                div: Some(scale.div),
-                                ulp,
-                                c: None,
-                            });
-                            continue;
-                        }
-                    },
-                };
-                m.push(None);
-                r.push(None);
-                f.push(None);
-                scalars.push(scalar);
-            }
-            m.flush()?;
-            r.flush()?;
-            f.flush()?;
+    fn is_full(&self, options: &BlockOptions) -> bool {
+        self.series >= options.file_series || self.file.len() >= options.file_bytes
+    }
+
+    /// Whether the row group ends before a series of this metric.
+    fn group_ends(&self, options: &BlockOptions, metric: &str) -> bool {
+        // Most metrics are never split over row groups, and a selection of one reads one range of each kind.
+        let changes =
+            self.group_series * 2 >= options.row_group_series && self.group.last_metric() != Some(metric);
+        self.group_series > 0
+            && (changes
+                || self.group_series >= options.row_group_series
+                || self.group.rows() >= options.row_group_series * 2
+                || self.group.samples() >= options.row_group_samples)
+    }
+
+    fn end_group(&mut self, options: &BlockOptions) -> Result<(), ParquetError> {
+        if self.group_series > 0 {
+            let group = std::mem::replace(&mut self.group, GroupWriter::new(options.zstd_level)?);
+            group.finish(&mut self.file)?;
+            self.group_series = 0;
         }
-        let mut group = self.writer.next_row_group()?;
-        write_labels(kind, rows.iter().map(|row| row.labels), &mut group)?;
-        write_places(kind, rows, &mut group)?;
-        for (index, get) in [
-            (samples::MUL, (|s| s.mul) as fn(&Scalars) -> Option<f64>),
-            (samples::DIV, |s| s.div),
-            (samples::ULP, |s| s.ulp),
-            (samples::C, |s| s.c),
-        ] {
-            let mut column = Column::<DoubleType>::new(kind, index);
-            column.write_optional(scalars.iter().map(get))?;
-            column.append_to(&mut group)?;
-        }
-        m.append_to(&mut group)?;
-        r.append_to(&mut group)?;
-        f.append_to(&mut group)?;
-        group.close()?;
-        self.groups += 1;
         Ok(())
     }
 }
@@ -350,71 +309,6 @@ fn has_sound_histograms(series: &Series) -> bool {
         })
 }
 
-/// The nullable scalar columns of a row.
-#[derive(Clone, Copy, Debug, Default)]
-struct Scalars {
-    mul: Option<f64>,
-    div: Option<f64>,
-    ulp: Option<f64>,
-    c: Option<f64>,
-}
-
-pub(super) type GroupWriter<'a> = parquet::file::writer::SerializedRowGroupWriter<'a, Vec<u8>>;
-
-/// Writes the columns of metric, label names and label values, a label set a row.
-pub(super) fn write_labels<'a>(
-    kind: &FileKind,
-    rows: impl Iterator<Item = &'a Labels> + Clone,
-    group: &mut GroupWriter<'_>,
-) -> Result<(), ParquetError> {
-    let metrics: Vec<ByteArray> = rows.clone().map(|labels| ByteArray::from(labels.metric_name())).collect();
-    let mut column = Column::<ByteArrayType>::new(kind, samples::METRIC);
-    column.write(&metrics, None, None)?;
-    column.append_to(group)?;
-    let (mut names, mut values) = (Vec::new(), Vec::new());
-    let (mut definitions, mut repetitions) = (Vec::new(), Vec::new());
-    for labels in rows {
-        let before = names.len();
-        for (name, value) in labels.iter().filter(|(name, _)| *name != METRIC_NAME) {
-            definitions.push(1);
-            repetitions.push(i16::from(names.len() > before));
-            names.push(ByteArray::from(name));
-            values.push(ByteArray::from(value));
-        }
-        if names.len() == before {
-            definitions.push(0);
-            repetitions.push(0);
-        }
-    }
-    for (index, texts) in [(samples::LABEL_NAME, &names), (samples::LABEL_VALUE, &values)] {
-        let mut column = Column::<ByteArrayType>::new(kind, index);
-        column.write(texts, Some(&definitions), Some(&repetitions))?;
-        column.append_to(group)?;
-    }
-    Ok(())
-}
-
-fn write_places(kind: &FileKind, rows: &[Row<'_>], group: &mut GroupWriter<'_>) -> Result<(), ParquetError> {
-    let small =
-        |size: usize| i32::try_from(size).map_err(|_| ParquetError::General("a timeline is too long".into()));
-    let mut column = Column::<Int64Type>::new(kind, samples::TL);
-    column.write(&rows.iter().map(|row| row.tl).collect::<Vec<_>>(), None, None)?;
-    column.append_to(group)?;
-    let mut column = Column::<Int32Type>::new(kind, samples::START);
-    column.write(&rows.iter().map(|row| small(row.start)).collect::<Result<Vec<_>, _>>()?, None, None)?;
-    column.append_to(group)?;
-    let mut column = Column::<Int32Type>::new(kind, samples::N);
-    column.write(
-        &rows.iter().map(|row| small(row.values.len())).collect::<Result<Vec<_>, _>>()?,
-        None,
-        None,
-    )?;
-    column.append_to(group)?;
-    let mut column = Column::<BoolType>::new(kind, samples::STALE);
-    column.write(&rows.iter().map(|row| row.stale).collect::<Vec<_>>(), None, None)?;
-    column.append_to(group)
-}
-
 /// The parts of each series. The longest are resolved first, for they are the timelines that the others are parts of.
 fn resolve(timelines: &mut Timelines, series: &[Series]) -> Vec<Vec<Part>> {
     let mut order: Vec<usize> = (0..series.len()).collect();
@@ -431,73 +325,49 @@ fn resolve(timelines: &mut Timelines, series: &[Series]) -> Vec<Vec<Part>> {
 }
 
 /// The rows of a part: each ends before a stale marker, or with the part.
-fn push_rows<'a>(rows: &mut Vec<Row<'a>>, series: &'a Series, part: &Part) {
+fn rows_of<'a>(series: &'a Series, part: &Part) -> Vec<Row<'a>> {
     let values = series.values.get(part.samples.clone()).unwrap_or_default();
-    let mut push = |range: Range<usize>, stale: bool| {
-        rows.push(Row {
-            labels: &series.labels,
-            tl: part.tl,
-            start: part.start + range.start,
-            values: values.get(range).unwrap_or_default(),
-            stale,
-        });
+    let row = |range: Range<usize>, stale: bool| Row {
+        labels: &series.labels,
+        tl: part.tl,
+        start: part.start + range.start,
+        values: values.get(range).unwrap_or_default(),
+        stale,
     };
+    let mut rows = Vec::new();
     let mut start = 0;
     for (index, _) in values.iter().enumerate().filter(|(_, value)| is_stale_nan(**value)) {
-        push(start..index, true);
+        rows.push(row(start..index, true));
         start = index + 1;
     }
     if start < values.len() {
-        push(start..values.len(), false);
+        rows.push(row(start..values.len(), false));
     }
+    rows
 }
 
 fn write_timelines(found: Timelines, times: (TimestampMs, TimestampMs)) -> Result<Bytes, ParquetError> {
     let kind = FileKind::timelines()?;
-    let mut writer = new_file(&kind)?;
     let lists = found.into_lists();
-    let mut group = writer.next_row_group()?;
-    let mut column = Column::<Int64Type>::new(&kind, timelines::TL);
-    column.write(&lists.iter().map(|timeline| timeline.tl).collect::<Vec<_>>(), None, None)?;
-    column.append_to(&mut group)?;
-    let mut column = Column::<Int64Type>::new(&kind, timelines::TS);
+    let mut names = Column::<Int64Type>::new(&kind, timelines::TL);
+    names.write(&lists.iter().map(|timeline| timeline.tl).collect::<Vec<_>>(), None, None)?;
+    let mut instants = ListColumn::new(timestamp_lists())?;
     for timeline in &lists {
-        let len = timeline.timestamps.len();
-        let mut repetitions = vec![1; len];
-        if let Some(first) = repetitions.first_mut() {
-            *first = 0;
-        }
-        column.write(&timeline.timestamps, Some(&vec![1; len]), Some(&repetitions))?;
+        instants.push(Some(&timeline.timestamps))?;
     }
-    column.append_to(&mut group)?;
-    group.close()?;
-    finish_file(writer, 1, times, timelines::TS..timelines::COUNT)
+    let mut file = FileWriter::new(kind);
+    file.push_group(lists.len(), &[names.finish()?, instants.finish()?])?;
+    file.finish(&file_metadata(times))
 }
 
-/// An empty file.
-pub(super) fn new_file(kind: &FileKind) -> Result<SerializedFileWriter<Vec<u8>>, ParquetError> {
-    SerializedFileWriter::new(Vec::new(), kind.schema.root_schema_ptr(), Arc::clone(&kind.properties))
-}
-
-/// The bytes of a file of `groups` row groups, sealed.
-pub(super) fn finish_file(
-    mut writer: SerializedFileWriter<Vec<u8>>,
-    groups: usize,
-    (min_time, max_time): (TimestampMs, TimestampMs),
-    value_columns: Range<usize>,
-) -> Result<Bytes, ParquetError> {
-    for (key, value) in [
+/// What the footer of a file says of it.
+pub(super) fn file_metadata((min_time, max_time): (TimestampMs, TimestampMs)) -> [(&'static str, String); 4] {
+    [
         (FORMAT_KEY, FORMAT_VERSION.to_owned()),
         (WRITER_KEY, env!("CARGO_PKG_VERSION").to_owned()),
         (MIN_TIME_KEY, min_time.to_string()),
         (MAX_TIME_KEY, max_time.to_string()),
-        (CHECKSUMS_KEY, footer::checksum_placeholder(groups)),
-    ] {
-        writer.append_key_value_metadata(KeyValue::new(key.to_owned(), value));
-    }
-    let mut bytes = writer.into_inner()?;
-    footer::seal(&mut bytes, value_columns).map_err(|reason| ParquetError::General(reason.to_owned()))?;
-    Ok(Bytes::from(bytes))
+    ]
 }
 
 fn samples_file(number: usize) -> String {

@@ -11,14 +11,12 @@ use model::time::align_down;
 use platform::{Deadline, RowRange};
 use wire::Manifest;
 
-use super::output::split;
-use super::{Compacted, added};
-use crate::block::compare;
+use super::report::{Compacted, JobKind, JobReport, Volume};
 use crate::error::TsdbError;
 use crate::head::{Commit, Committed};
 use crate::keys::{HOUR_MS, SegmentKey};
 use crate::replay::{Replay, Rules};
-use crate::segment_row::SegmentRow;
+use crate::segment_row::{Payload, SegmentRow};
 use crate::segments::Keep;
 use crate::store::Store;
 
@@ -40,7 +38,7 @@ impl Store {
         until: i64,
         deadline: Deadline,
         done: &mut Compacted,
-    ) -> Result<Commit, TsdbError> {
+    ) -> Result<(Commit, JobReport), TsdbError> {
         let from = self.unconsumed_from(parent, now);
         let (rows, watermark) = self.take_rows(from, until, deadline).await?;
         let context = self.context_rows(parent).await?;
@@ -49,8 +47,9 @@ impl Store {
             range: i64::MIN..=i64::MAX,
             staleness_gap_ms: self.settings.staleness_gap_ms,
             samples_max: u64::MAX,
+            deletions: self.deletions_of_segments(&parent.manifest, from)?,
         };
-        let mut replay = Replay::new(rules, |_| true);
+        let mut replay = Replay::new(rules, |_| true).with_extras();
         let in_order: Vec<&SegmentRow> = context.iter().chain(&rows).collect();
         for batch in in_order.chunks(BATCH) {
             self.ports.check(deadline, "compacting segments")?;
@@ -61,36 +60,31 @@ impl Store {
         let still_near =
             |key: &SegmentKey| watermark.saturating_sub(key.tick) <= self.settings.staleness_gap_ms;
         let context = replay.context().into_iter().filter(still_near).map(|key| key.to_string()).collect();
-        let mut series = replay.finish();
-        series.sort_by(|a, b| compare(&a.labels, &b.labels));
+        let replayed = replay.finish_all();
+        let expected: u64 = replayed.series.iter().map(|series| series.sample_count() as u64).sum();
 
         let mut manifest = self.successor(parent);
         manifest.context = context;
-        let (mut samples, mut bytes) = (0, 0);
-        for block in split(&series)? {
-            let meta = self.store_block(block, 1, vec![]).await?;
-            samples += meta.samples;
-            bytes += meta.files.iter().map(|file| file.len).sum::<u64>();
-            manifest.blocks.push(meta);
-        }
-        let replayed: u64 = series.iter().map(|series| series.timestamps.len() as u64).sum();
-        if samples != replayed {
+        let blocks = Box::pin(self.store_by_window(replayed)).await?;
+        manifest.blocks.extend(blocks.iter().cloned());
+        let report = JobReport {
+            segments: rows.len() as u64,
+            read: volume(&rows),
+            blocks,
+            ..JobReport::new(JobKind::Segments, 1)
+        };
+        let samples = report.written().samples;
+        if samples != expected {
             return Err(TsdbError::Halt {
                 invariant: "S7",
-                reason: format!("{replayed} samples of segments became {samples} of blocks"),
+                reason: format!("{expected} samples of segments became {samples} of blocks"),
             });
         }
-        let written = added(&parent.manifest, &manifest);
         let commit = self.commit(parent, manifest, watermark).await?;
         if matches!(commit, Commit::Done) {
-            done.written.extend(written);
-            done.segment_jobs += 1;
-            done.segments += rows.len() as u64;
-            done.samples += samples;
-            done.bytes += bytes;
             done.watermark = watermark;
         }
-        Ok(commit)
+        Ok((commit, report))
     }
 
     /// The first tick, ms, whose segments are not consumed. Before the first commit that is the oldest that can still
@@ -101,14 +95,6 @@ impl Store {
             return committed.head.watermark;
         }
         now.saturating_sub(self.settings.wal_expiry_ms).saturating_sub(HOUR_MS).max(0)
-    }
-
-    /// What follows a manifest, so far without a change.
-    pub(crate) fn successor(&self, parent: &Committed) -> Manifest {
-        let mut manifest = (*parent.manifest).clone();
-        let oldest = self.ports.now().saturating_sub(self.settings.query_grace_ms);
-        manifest.retired.retain(|retired| retired.at >= oldest);
-        manifest
     }
 
     /// The segments with `from <= tick < until`, or as many whole ticks of them as one job may take, and the
@@ -125,7 +111,7 @@ impl Store {
             self.ports.check(deadline, "listing segments")?;
             let more: Vec<RowRange> = some.to_vec();
             rows.extend(self.rows_of(more).await?);
-            if let Some(at) = cut(&rows, self.settings.job_samples_max) {
+            if let Some(at) = cut(&rows, self.settings.job_samples_max, self.settings.job_bytes_max) {
                 let watermark = rows.get(at).map_or(until, |row| row.key.tick);
                 rows.truncate(at);
                 return Ok((rows, watermark));
@@ -154,17 +140,31 @@ pub(crate) fn context_from(manifest: &Manifest) -> Option<i64> {
     manifest.context.iter().filter_map(|sort| SegmentKey::parse(sort)).map(|key| key.tick).min()
 }
 
-/// Where to cut rows, between two ticks, so that what stays has at most `samples_max` samples, or is one tick.
-fn cut(rows: &[SegmentRow], samples_max: u64) -> Option<usize> {
-    let mut samples = 0u64;
+/// How much data some segments hold.
+fn volume(rows: &[SegmentRow]) -> Volume {
+    let bytes = rows.iter().map(payload_bytes).sum();
+    Volume { bytes, samples: rows.iter().map(|row| row.samples).sum() }
+}
+
+fn payload_bytes(row: &SegmentRow) -> u64 {
+    match &row.payload {
+        Payload::Inline(payload) => payload.len() as u64,
+        Payload::Object { len, .. } => *len,
+    }
+}
+
+/// Where to cut rows, between two ticks, so that what stays has at most so many samples and bytes, or is one tick.
+fn cut(rows: &[SegmentRow], samples_max: u64, bytes_max: u64) -> Option<usize> {
+    let (mut samples, mut bytes) = (0u64, 0u64);
     let mut tick_began = 0;
     for (at, row) in rows.iter().enumerate() {
         if rows.get(tick_began).is_some_and(|first| first.key.tick != row.key.tick) {
             tick_began = at;
         }
         samples = samples.saturating_add(row.samples);
+        bytes = bytes.saturating_add(payload_bytes(row));
         let first_tick = rows.first().is_some_and(|first| first.key.tick == row.key.tick);
-        if samples > samples_max && !first_tick {
+        if (samples > samples_max || bytes > bytes_max) && !first_tick {
             return Some(tick_began);
         }
     }
@@ -173,11 +173,8 @@ fn cut(rows: &[SegmentRow], samples_max: u64) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
     use crate::keys::Shard;
-    use crate::segment_row::Payload;
     use crate::wal::SegmentSummary;
 
     #[test]
@@ -185,13 +182,14 @@ mod tests {
         let row = |tick, shard, samples| {
             let summary = SegmentSummary { samples, ..SegmentSummary::default() };
             let key = SegmentKey { tick, shard: Shard::scrape(shard) };
-            SegmentRow::new(key, &summary, Payload::Inline(Bytes::new()))
+            SegmentRow::new(key, &summary, Payload::Inline(vec![0; samples as usize * 10].into()))
         };
         let rows = [row(1, 0, 5), row(1, 1, 5), row(2, 0, 5), row(2, 1, 5), row(3, 0, 5)];
         for (samples_max, expected) in [(1, Some(2)), (10, Some(2)), (15, Some(2)), (20, Some(4)), (25, None)]
         {
-            assert_eq!(cut(&rows, samples_max), expected, "{samples_max}");
+            assert_eq!(cut(&rows, samples_max, 1_000), expected, "{samples_max}");
+            assert_eq!(cut(&rows, 1_000, samples_max * 10), expected, "{samples_max}");
         }
-        assert_eq!(cut(&rows[..2], 1), None);
+        assert_eq!(cut(&rows[..2], 1, 1), None);
     }
 }

@@ -76,7 +76,13 @@ fn replay(
 }
 
 fn rules(emit_from: i64, staleness_gap_ms: i64) -> Rules {
-    Rules { emit_from, range: i64::MIN..=i64::MAX, staleness_gap_ms, samples_max: u64::MAX }
+    Rules {
+        emit_from,
+        range: i64::MIN..=i64::MAX,
+        staleness_gap_ms,
+        samples_max: u64::MAX,
+        deletions: Deletions::default(),
+    }
 }
 
 proptest! {

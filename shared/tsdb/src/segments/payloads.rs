@@ -157,7 +157,7 @@ fn range_of(front_len: u64, index: &Index, chunk: usize) -> Range<u64> {
 
 /// The ranges of a payload that hold its front and some chunks; the front is in the first.
 fn ranges_of(front_len: u64, index: &Index, chunks: &[usize]) -> Vec<Range<u64>> {
-    let mut ranges: Vec<Range<u64>> = vec![0..front_len];
+    let mut ranges: Vec<Range<u64>> = std::iter::once(0..front_len).collect();
     for chunk in chunks {
         let range = range_of(front_len, index, *chunk);
         match ranges.last_mut() {
@@ -179,9 +179,12 @@ mod tests {
     fn only_what_is_far_away_is_fetched_by_itself() {
         let chunk = |len| ChunkRef { first: String::new(), len, checksum: 0 };
         let index = Index { bases: vec![], chunks: vec![chunk(1_000), chunk(100_000), chunk(50), chunk(70)] };
-        assert_eq!(ranges_of(200, &index, &[0, 1, 2, 3]), [0..101_320]);
-        assert_eq!(ranges_of(200, &index, &[0]), [0..1_200]);
-        assert_eq!(ranges_of(200, &index, &[3]), [0..200, 101_250..101_320]);
-        assert_eq!(ranges_of(200, &index, &[2, 3]), [0..200, 101_200..101_320]);
+        let ranges = |chunks: &[usize]| -> Vec<(u64, u64)> {
+            ranges_of(200, &index, chunks).into_iter().map(|range| (range.start, range.end)).collect()
+        };
+        assert_eq!(ranges(&[0, 1, 2, 3]), [(0, 101_320)]);
+        assert_eq!(ranges(&[0]), [(0, 1_200)]);
+        assert_eq!(ranges(&[3]), [(0, 200), (101_250, 101_320)]);
+        assert_eq!(ranges(&[2, 3]), [(0, 200), (101_200, 101_320)]);
     }
 }

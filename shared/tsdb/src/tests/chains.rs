@@ -1,6 +1,7 @@
-//! Goal: segments that are coded against others are read as if each stood by itself (P17, S1, S11). Method: writers that
+//! Goal: segments that are coded against others are read as if each stood by itself (P18, S1, S11). Method: writers that
 //! alternate, are overtaken, restart or lose answers; bases that are gone or changed; requests counted.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model::Matcher;
@@ -280,18 +281,18 @@ fn a_query_for_one_metric_fetches_and_decodes_only_its_part_of_a_large_segment()
 
 /// Objects whose reads of payloads are counted.
 struct Counting {
-    inner: std::sync::Arc<dyn platform::Objects>,
-    reads: std::sync::Arc<std::sync::Mutex<Vec<u64>>>,
+    inner: Arc<dyn platform::Objects>,
+    reads: Arc<Mutex<Vec<u64>>>,
 }
 
 impl Counting {
     fn new(world: &World) -> Self {
-        Self { inner: world.platform().objects, reads: std::sync::Arc::default() }
+        Self { inner: world.platform().objects, reads: Arc::default() }
     }
 
     fn platform(&self, world: &World) -> platform::Platform {
-        let objects = Self { inner: self.inner.clone(), reads: self.reads.clone() };
-        platform::Platform { objects: std::sync::Arc::new(objects), ..world.platform() }
+        let objects = Self { inner: Arc::clone(&self.inner), reads: Arc::clone(&self.reads) };
+        platform::Platform { objects: Arc::new(objects), ..world.platform() }
     }
 
     fn payload_reads(&self) -> (usize, u64) {

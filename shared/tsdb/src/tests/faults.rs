@@ -3,6 +3,7 @@
 //! late, or the last thing before or after a crash; every task is delivered again until it succeeds.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use platform::{Deadline, Retry};
@@ -15,7 +16,7 @@ use crate::{Appended, Settings, Shard, Store, TsdbError};
 
 const START: i64 = 20_000 * DAY_MS;
 const FOREVER: Deadline = Deadline(i64::MAX);
-const FATES: [Fate; 6] = [
+pub(super) const FATES: [Fate; 6] = [
     Fate::Refuse,
     Fate::LoseAck,
     Fate::Late(Duration::from_millis(120)),
@@ -60,17 +61,41 @@ fn work() -> Vec<Given> {
 }
 
 /// Delivers a task until it succeeds; each delivery finds a new process. Only its effects are counted.
-fn deliver<T, F>(world: &World, attempt: impl Fn(Store) -> F) -> T
+fn deliver<T, F>(world: &World, attempt: impl Fn(Arc<Store>) -> F) -> T
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, TsdbError>> + Send + 'static,
+{
+    deliver_with(world, &tight(), attempt)
+}
+
+/// As [`deliver`], with some settings.
+pub(super) fn deliver_with<T, F>(world: &World, settings: &Settings, attempt: impl Fn(Arc<Store>) -> F) -> T
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, TsdbError>> + Send + 'static,
+{
+    let mut store = Arc::new(world.store(settings.clone()));
+    deliver_to(world, &mut store, || Arc::new(world.store(settings.clone())), attempt)
+}
+
+/// Delivers a task until it succeeds, to a process that remembers, unless it crashed: then `restart` gives the next.
+fn deliver_to<T, F>(
+    world: &World,
+    store: &mut Arc<Store>,
+    restart: impl Fn() -> Arc<Store>,
+    attempt: impl Fn(Arc<Store>) -> F,
+) -> T
 where
     T: Send + 'static,
     F: Future<Output = Result<T, TsdbError>> + Send + 'static,
 {
     for _ in 0..10 {
-        let task = world.sim.spawn("task", attempt(world.store(tight())));
+        let task = world.sim.spawn("task", attempt(Arc::clone(store)));
         match world.run(task).unwrap() {
             Ok(Ok(done)) => return done,
             Ok(Err(error)) => assert_ne!(error.retry(), Retry::Never, "{error}"),
-            Err(Crashed) => {}
+            Err(Crashed) => *store = restart(),
         }
     }
     panic!("it never succeeds");
@@ -82,14 +107,22 @@ fn run(fates: &[(u64, Fate)]) -> u64 {
     let plan = ScriptedFaults::new().of_actor("task");
     world.sim.set_faults(fates.iter().fold(plan, |plan, (effect, fate)| plan.at(*effect, *fate)));
     let all = work();
+    let mut writer = Arc::new(world.store(tight()));
+    let mut deltas = 0;
     for given in &all {
         world.set_now(given.tick);
-        let done = deliver(&world, |store| {
+        let restart = || Arc::new(world.store(tight()));
+        let done = deliver_to(&world, &mut writer, restart, |store| {
             let given = given.clone();
             async move { store.append(given.tick, Shard::scrape(given.shard), &given.scrapes).await }
         });
-        assert!(matches!(done, Appended::Written(_) | Appended::AlreadyThere), "{done:?}");
+        match done {
+            Appended::Written(summary) => deltas += summary.deltas,
+            Appended::AlreadyThere => {}
+            Appended::TooLate => panic!("{done:?}"),
+        }
     }
+    assert!(deltas == 3 || !fates.is_empty(), "{deltas}");
     let wanted = expected(&all, 600_000);
     let mut audits = 0;
     let mut audit = |when: &str| {

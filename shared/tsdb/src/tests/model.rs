@@ -1,6 +1,6 @@
 //! The reference: what a store that was given some segments must hold, computed in the most naive way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::Labels;
 use model::value::stale_nan;
@@ -119,6 +119,14 @@ pub(crate) fn ask(world: &World, store: &Store, min: i64, max: i64) -> Contents 
     let query = LabelQuery { matcher_sets: vec![], min_time: min, max_time: max, limit: 0 };
     let series = world.run(Queryable::series(store, &query)).unwrap().unwrap();
     let set = sets.remove(0);
+    let names: BTreeSet<&str> = series.iter().flatten().map(|(name, _)| name).collect();
+    let found = world.run(store.label_names(&query)).unwrap().unwrap();
+    assert_eq!(found.iter().map(String::as_str).collect::<BTreeSet<&str>>(), names);
+    for name in ["__name__", "job", "nobody"] {
+        let values: BTreeSet<&str> = series.iter().filter_map(|labels| labels.get(name)).collect();
+        let found = world.run(store.label_values(name, &query)).unwrap().unwrap();
+        assert_eq!(found, values.into_iter().collect::<Vec<_>>(), "{name}");
+    }
     assert_eq!(series, set.iter().map(|series| series.labels.clone()).collect::<Vec<_>>());
     contents(&set)
 }

@@ -192,6 +192,8 @@ pub fn decode(
             return Err(Corrupt::new("a base is not the one that was meant").into());
         }
     }
+    // What is given beyond them is of no meaning.
+    let bases = bases.get(..front.index.bases.len()).unwrap_or_default();
     let layouts = resolve_layouts(&front.heads.layouts, layouts)?;
     let boundaries = front.index.boundaries();
     let mut decoder = Decoder { front, bases, layouts, boundaries, tips: Vec::new(), scrapes: Vec::new() };

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use model::{Labels, TimestampMs};
+use model::{Labels, Metadata, TimestampMs};
 use storage::{Coverage, Scrape, SourceId};
 
 use super::bits::BitWriter;
@@ -16,7 +16,7 @@ use super::cache::{LayoutCache, Resolved};
 use super::chain::{Base, Chain, Pending};
 use super::chunk::{Members, Models, Part, Shape, States, code_part};
 use super::front::{self, BaseRef, From, Head, Heads, Index, LayoutRef};
-use super::layout::LayoutId;
+use super::layout::{LayoutId, merged_metadata};
 use crate::keys::SegmentKey;
 
 /// A scrape with samples of less than one in this many series of its layout is coded without the absent ones.
@@ -120,8 +120,11 @@ fn plan<'a>(scrapes: &'a [Scrape], cache: &mut LayoutCache) -> Vec<Plan<'a>> {
     }
     for (source, (scrapes, resolved)) in &mut pushed {
         let series: Vec<&Labels> = scrapes.iter().flat_map(|scrape| series_of(scrape)).collect();
-        let metadata = scrapes.iter().map(|scrape| &scrape.metadata).find(|metadata| !metadata.is_empty());
-        *resolved = Some(cache.pushed.resolve(*source, &series, &metadata.cloned().unwrap_or_default()));
+        let mut metadata: Arc<[Metadata]> = Arc::default();
+        for scrape in scrapes.iter() {
+            metadata = merged_metadata(&metadata, &scrape.metadata).unwrap_or(metadata);
+        }
+        *resolved = Some(cache.pushed.resolve(*source, &series, &metadata));
     }
     let mut taken: BTreeMap<SourceId, usize> = BTreeMap::new();
     let plan = |scrape: &'a Scrape| {

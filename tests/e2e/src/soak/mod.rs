@@ -33,6 +33,8 @@ pub struct Soak {
     pub targets: usize,
     /// Remote writers.
     pub writers: usize,
+    /// Each waits so long between two requests.
+    pub push_pause: Duration,
 }
 
 /// A time at which foxfire did not run: from the kill until it was ready again, ms since the epoch.
@@ -68,7 +70,7 @@ impl Soak {
         );
         let began = now_ms();
         let writers: Vec<_> = (0..self.writers)
-            .map(|n| writers::start(n, foxfire.address.clone(), Arc::clone(&stop)))
+            .map(|n| writers::start(n, foxfire.address.clone(), self.push_pause, Arc::clone(&stop)))
             .collect();
         let queries: Vec<_> =
             (0..2).map(|n| queries::start(n, foxfire.address.clone(), Arc::clone(&stop))).collect();
@@ -84,9 +86,8 @@ impl Soak {
         std::thread::sleep(audit::SETTLED);
         let audit = audit::Audit { foxfire: &foxfire, began, end, outages, targets, writers, queries };
         let findings = audit.run();
-        println!("audited the WAL after {} s", (now_ms() - began) / 1000);
         // The same again once it has all become blocks.
-        eventually("everything is in blocks", Duration::from_secs(180), || {
+        eventually("everything is in blocks", Duration::from_secs(600), || {
             let blocks = foxfire.data("/api/v1/status/tsdb/blocks");
             let max = blocks["blocks"].as_array().unwrap().iter().filter_map(|b| b["maxTime"].as_i64()).max();
             if max > Some(end) { Ok(()) } else { Err(format!("blocks up to {max:?}, not {end}")) }

@@ -31,7 +31,7 @@ pub(crate) struct Written {
 }
 
 /// Writes until it is stopped.
-pub(crate) fn start(writer: usize, address: String, stop: Stop) -> JoinHandle<Written> {
+pub(crate) fn start(writer: usize, address: String, pause: Duration, stop: Stop) -> JoinHandle<Written> {
     std::thread::spawn(move || {
         let mut written = Written { writer, ..Written::default() };
         let mut last = 0;
@@ -46,7 +46,7 @@ pub(crate) fn start(writer: usize, address: String, stop: Stop) -> JoinHandle<Wr
             let (acknowledged, attempts) = send(&address, writer, q, timestamp, give_up);
             written.requests.push((timestamp, acknowledged));
             written.repeated += usize::from(attempts > 1);
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(pause);
         }
         written
     })

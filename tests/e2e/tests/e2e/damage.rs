@@ -146,7 +146,7 @@ impl Used {
         // It is mostly empty: where there is something, changes tell more.
         let content = std::fs::read(self.folder.path().join("data").join(file)).unwrap();
         let full: Vec<usize> = (0..length).filter(|at| content[*at] != 0).collect();
-        changes.extend((0..24).map(|n| Change::Flip(full[full.len() * n / 24 + n])));
+        changes.extend((0..16).map(|n| Change::Flip(full[full.len() * n / 16 + n])));
         for change in changes {
             match self.try_answers_of(&|data| change.make(&data.join(file))) {
                 Err(log) => {

@@ -177,7 +177,7 @@ fn a_directory_that_becomes_read_only_costs_what_needs_new_files_alone() {
     let up = foxfire.query("up[1m]", Some(seconds(before)));
     chmod(&data, "a-w");
     // Each of these has a layout that nobody has stored yet.
-    pusher.ballast = 1_000;
+    pusher.ballast = 50_000;
     let mut refused = String::new();
     for _ in 0..10 {
         if let (500.., body) = pusher.push(&foxfire.address, now_ms()).unwrap() {

@@ -12,7 +12,9 @@ use platform_sim::{
 };
 use telemetry::Metrics;
 use tsdb::Settings;
-use wire::{CollectTask, CompactTask, CompactWork, ConfigBundle, DiscoverTask, RuleFileText, RuleTask, ScrapeTask};
+use wire::{
+    CollectTask, CompactTask, CompactWork, ConfigBundle, DiscoverTask, RuleFileText, RuleTask, ScrapeTask,
+};
 
 use crate::audit::{self, HeadAudit};
 use crate::fleet::{Behaviour, Fleet, POOL, TaskName};
@@ -44,6 +46,8 @@ pub enum Kind {
     Merge,
     /// Two compactors that merge the same blocks, and nobody else.
     MergeTwice,
+    /// A merge in two parts: two compactors, a collector, a reader.
+    MergeParts,
     /// A merge that crashed before its commit, and left a block: a compactor, a collector.
     Orphan,
     /// A block past its retention: two compactors, a collector, a reader.
@@ -69,7 +73,10 @@ pub struct Scenario {
 
 impl fmt::Debug for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scenario").field("kind", &self.kind).field("mutant", &self.mutant).finish_non_exhaustive()
+        f.debug_struct("Scenario")
+            .field("kind", &self.kind)
+            .field("mutant", &self.mutant)
+            .finish_non_exhaustive()
     }
 }
 
@@ -81,7 +88,7 @@ const PROCESSES: usize = 10;
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Write,
         Self::WriteBulky,
         Self::WriteSlow,
@@ -89,6 +96,7 @@ impl Kind {
         Self::WriteSmall,
         Self::Merge,
         Self::MergeTwice,
+        Self::MergeParts,
         Self::Orphan,
         Self::Retention,
         Self::Rules,
@@ -115,8 +123,11 @@ impl Kind {
             ..Settings::default()
         };
         match self {
-            Self::Write | Self::WriteSlow | Self::WriteSmall | Self::Plan => Settings { window_ms: MINUTE_MS, ..settings },
+            Self::Write | Self::WriteSlow | Self::WriteSmall | Self::Plan => {
+                Settings { window_ms: MINUTE_MS, ..settings }
+            }
             Self::WriteBulky => Settings { window_ms: MINUTE_MS, inline_bytes_max: 0, ..settings },
+            Self::MergeParts => Settings { merge_samples_max: 0, part_series_max: 6, ..settings },
             Self::Retention => Settings { retention_ms: Some(HOUR_MS), ..settings },
             Self::Merge | Self::MergeTwice | Self::Orphan | Self::Rules | Self::Chain => settings,
         }
@@ -135,7 +146,8 @@ impl Scenario {
     /// What a mutant breaks already on the way.
     pub fn new(kind: Kind, mutant: Option<Mutant>) -> Result<Self, Violation> {
         let behaviour = Behaviour { fails_every: 0, flapping: 3, timestamps: false, wide: false };
-        let settings = Hooks::new(mutant, (*platform_sim::World::with(options())).clone()).settings(kind.settings());
+        let settings =
+            Hooks::new(mutant, (*platform_sim::World::with(options())).clone()).settings(kind.settings());
         let fleet = Fleet::new(7, behaviour);
         let mut scenario = Self {
             kind,
@@ -205,7 +217,8 @@ impl<'a> World<'a> {
     }
 
     fn process(&self, number: usize) -> Arc<Process> {
-        let metrics = self.scenario.metrics.get(number).map_or_else(|| Arc::new(Metrics::new("sim")), Arc::clone);
+        let metrics =
+            self.scenario.metrics.get(number).map_or_else(|| Arc::new(Metrics::new("sim")), Arc::clone);
         let platform = self.hooks.platform(self.watch.platform(self.sim.platform()));
         Process::with(platform, self.scenario.settings.clone(), metrics)
     }
@@ -246,7 +259,7 @@ impl<'a> World<'a> {
                 }
                 Ok(received)
             }
-            Kind::Merge | Kind::MergeTwice | Kind::Orphan | Kind::Retention => {
+            Kind::Merge | Kind::MergeTwice | Kind::MergeParts | Kind::Orphan | Kind::Retention => {
                 for minute in [1, 21] {
                     self.scrape_window(&process, start + minute * MINUTE_MS)?;
                     self.wait_until(start + (minute + 14) * MINUTE_MS);
@@ -268,7 +281,9 @@ impl<'a> World<'a> {
                 self.wait_until(start + 4 * MINUTE_MS);
                 let queue = &*process.platform.rule_queue;
                 let mut tasks = self.receive(queue, 3, 1)?;
-                tasks.sort_by_key(|(body, _)| wire::decode::<RuleTask>("task", body).map_or(0, |task| task.tick));
+                tasks.sort_by_key(|(body, _)| {
+                    wire::decode::<RuleTask>("task", body).map_or(0, |task| task.tick)
+                });
                 let ticks: Vec<RuleTask> =
                     tasks.iter().filter_map(|(body, _)| wire::decode("task", body).ok()).collect();
                 // The first tick is over; of the two that follow, the earlier is delivered twice.
@@ -419,7 +434,7 @@ impl<'a> World<'a> {
                 self.spawn_compact("compact 1", 3);
                 self.spawn_collect(5);
             }
-            Kind::Merge | Kind::Retention => {
+            Kind::Merge | Kind::MergeParts | Kind::Retention => {
                 self.spawn_compact("compact 1", 3);
                 self.spawn_compact("compact 2", 4);
                 self.spawn_collect(5);
@@ -592,8 +607,8 @@ impl<'a> World<'a> {
         let process = self.process(8);
         let now = self.sim.now_ms();
         let promised = audit::promised(&self.ledger, 0, now);
-        let view = self
-            .run(audit::read(&process.store, &self.watch, 0, now, self.scenario.settings.retention_ms))??;
+        let view =
+            self.run(audit::read(&process.store, &self.watch, 0, now, self.scenario.settings.retention_ms))??;
         lock(&self.oracle).check(&view, &promised, &lock(&self.ledger)).map(|_| ())
     }
 
@@ -606,7 +621,8 @@ impl<'a> World<'a> {
         let now = self.sim.now_ms();
         let view = self.run(audit::read(&process.store, &self.watch, 0, now, None))??;
         let recorded = view.rows.iter().find(|(labels, _)| labels.metric_name() == "rule:time");
-        let ticks: Vec<i64> = recorded.into_iter().flat_map(|(_, samples)| samples).map(|(at, _)| *at).collect();
+        let ticks: Vec<i64> =
+            recorded.into_iter().flat_map(|(_, samples)| samples).map(|(at, _)| *at).collect();
         if register.version as usize > ticks.len() || !ticks.contains(&register.state.last_tick) {
             let detail = format!(
                 "the state has version {} and last tick {}; recorded are {ticks:?}",

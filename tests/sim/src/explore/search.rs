@@ -109,12 +109,14 @@ impl Walk {
 
     /// Whether the future of this state has been explored, or is being: else it is now.
     fn is_known(&self, state: u64) -> bool {
-        let actor = self.current.map_or(0, |current| xxhash_rust::xxh3::xxh3_64(format!("{current:?}").as_bytes()));
+        let actor =
+            self.current.map_or(0, |current| xxhash_rust::xxh3::xxh3_64(format!("{current:?}").as_bytes()));
         let key = (state ^ actor).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut part = lock(self.known.states.part(key));
         let bits = part.entry(key).or_default();
         // Budgets of at most three, four bits a preemption.
-        let covered = (self.preemptions..4).any(|p| (self.faults..4).any(|f| *bits & (1 << (4 * p + f)) != 0));
+        let covered =
+            (self.preemptions..4).any(|p| (self.faults..4).any(|f| *bits & (1 << (4 * p + f)) != 0));
         *bits |= 1 << (4 * self.preemptions + self.faults);
         covered
     }
@@ -201,13 +203,7 @@ pub fn explore(scenario: &Scenario, bounds: Bounds, walkers: usize) -> Explored 
     explored
 }
 
-fn walk(
-    scenario: &Scenario,
-    bounds: Bounds,
-    known: &Arc<Known>,
-    reversed: bool,
-    total: &Mutex<Explored>,
-) {
+fn walk(scenario: &Scenario, bounds: Bounds, known: &Arc<Known>, reversed: bool, total: &Mutex<Explored>) {
     let mut path: Vec<Decision> = Vec::new();
     loop {
         let shared = start(bounds, path, known, reversed, None);

@@ -181,7 +181,8 @@ impl MutantRows {
                 self.inner.compare_and_set(key, expected, value).await
             }
             Mutant::ForgetContext => {
-                let renamed = head.manifest.as_ref().and_then(|key| lock(&self.shared).renamed.get(key).cloned());
+                let renamed =
+                    head.manifest.as_ref().and_then(|key| lock(&self.shared).renamed.get(key).cloned());
                 let manifest = renamed.or(head.manifest);
                 let value = wire::encode(&Head { manifest, ..head }).into();
                 self.inner.compare_and_set(key, expected, value).await

@@ -4,15 +4,17 @@ use bytes::Bytes;
 use model::{FloatHistogram, Labels, TimestampMs};
 use parquet::data_type::{DoubleType, Int32Type, Int64Type};
 use parquet::errors::ParquetError;
-use parquet::file::writer::SerializedFileWriter;
 use storage::Series;
 
 use super::{ROW_COUNTS_MAX, Structure};
-use crate::block::column::{Column, ListColumn};
-use crate::block::schema::{FileKind, HISTOGRAMS_PREFIX, histograms, samples};
+use crate::block::column::{Chunk, Column};
+use crate::block::file::FileWriter;
+use crate::block::group_writer::write_labels;
+use crate::block::list_column::ListColumn;
+use crate::block::schema::{FileKind, HISTOGRAMS_PREFIX, histograms, samples, value_lists};
 use crate::block::timelines::Timelines;
 use crate::block::types::BlockError;
-use crate::block::writer::{BlockOptions, GroupWriter, encode_error, finish_file, new_file, write_labels};
+use crate::block::writer::{BlockOptions, encode_error, file_metadata};
 
 /// Counts of a row group, 8 bytes each, which are held in memory.
 const GROUP_COUNTS_MAX: usize = 4 << 20;
@@ -29,9 +31,8 @@ pub(in crate::block) struct HistogramWriter {
 
 #[derive(Debug)]
 struct OpenFile {
-    kind: FileKind,
-    writer: SerializedFileWriter<Vec<u8>>,
-    groups: usize,
+    writer: FileWriter,
+    zstd_level: i32,
     rows: usize,
     times: (TimestampMs, TimestampMs),
 }
@@ -110,8 +111,8 @@ impl HistogramWriter {
     fn close(&mut self) -> Result<Option<(String, Bytes)>, BlockError> {
         let Some(open) = self.open.take() else { return Ok(None) };
         let name = self.name();
-        let bytes = finish_file(open.writer, open.groups, open.times, histograms::SUM..histograms::COUNT)
-            .map_err(|error| encode_error(&name, &error))?;
+        let bytes =
+            open.writer.finish(&file_metadata(open.times)).map_err(|error| encode_error(&name, &error))?;
         self.finished += 1;
         Ok(Some((name, bytes)))
     }
@@ -167,70 +168,66 @@ impl Row {
 
 impl OpenFile {
     fn new(zstd_level: i32) -> Result<Self, ParquetError> {
-        let kind = FileKind::histograms(zstd_level)?;
-        let writer = new_file(&kind)?;
-        Ok(Self { kind, writer, groups: 0, rows: 0, times: (TimestampMs::MAX, TimestampMs::MIN) })
+        let writer = FileWriter::new(FileKind::histograms()?);
+        Ok(Self { writer, zstd_level, rows: 0, times: (TimestampMs::MAX, TimestampMs::MIN) })
     }
 
     fn write_group(&mut self, rows: &[Row]) -> Result<(), ParquetError> {
-        let kind = &self.kind;
-        let mut group = self.writer.next_row_group()?;
+        let kind = self.writer.kind();
+        let mut group = Vec::with_capacity(histograms::COUNT);
         write_labels(kind, rows.iter().map(|row| &row.labels), &mut group)?;
         write_places(kind, rows, &mut group)?;
         write_structures(kind, rows, &mut group)?;
-        let mut sum = ListColumn::<DoubleType>::new(kind, histograms::SUM);
-        let mut counts = ListColumn::<Int64Type>::new(kind, histograms::COUNTS);
-        let mut float_counts = ListColumn::<DoubleType>::new(kind, histograms::FLOAT_COUNTS);
+        let options = value_lists(self.zstd_level);
+        let mut sum = ListColumn::<f64>::new(options)?;
+        let mut counts = ListColumn::<i64>::new(options)?;
+        let mut float_counts = ListColumn::<f64>::new(options)?;
         for row in rows {
             let integers = row.integers().filter(|_| row.n > 0);
             let floats = if integers.is_none() && row.n > 0 { Some(row.counts.as_slice()) } else { None };
-            sum.push((row.n > 0).then_some(&row.sum));
-            counts.push(integers.as_deref());
-            float_counts.push(floats);
-            // Encoded row by row, so that they are not all held twice.
-            sum.flush()?;
-            counts.flush()?;
-            float_counts.flush()?;
+            sum.push((row.n > 0).then_some(row.sum.as_slice()))?;
+            counts.push(integers.as_deref())?;
+            float_counts.push(floats)?;
             self.times = (self.times.0.min(row.times.0), self.times.1.max(row.times.1));
         }
-        sum.append_to(&mut group)?;
-        counts.append_to(&mut group)?;
-        float_counts.append_to(&mut group)?;
-        group.close()?;
-        self.groups += 1;
+        group.push(sum.finish()?);
+        group.push(counts.finish()?);
+        group.push(float_counts.finish()?);
+        self.writer.push_group(rows.len(), &group)?;
         self.rows += rows.len();
         Ok(())
     }
 }
 
-fn write_places(kind: &FileKind, rows: &[Row], group: &mut GroupWriter<'_>) -> Result<(), ParquetError> {
+fn write_places(kind: &FileKind, rows: &[Row], group: &mut Vec<Chunk>) -> Result<(), ParquetError> {
     let small =
         |size: usize| i32::try_from(size).map_err(|_| ParquetError::General("a timeline is too long".into()));
     let mut column = Column::<Int64Type>::new(kind, samples::TL);
     column.write(&rows.iter().map(|row| row.tl).collect::<Vec<_>>(), None, None)?;
-    column.append_to(group)?;
+    group.push(column.finish()?);
     for (index, get) in [(samples::START, (|row| row.start) as fn(&Row) -> usize), (samples::N, |row| row.n)]
     {
         let mut column = Column::<Int32Type>::new(kind, index);
         let values: Result<Vec<i32>, ParquetError> = rows.iter().map(|row| small(get(row))).collect();
         column.write(&values?, None, None)?;
-        column.append_to(group)?;
+        group.push(column.finish()?);
     }
     let mut column = Column::<parquet::data_type::BoolType>::new(kind, samples::STALE);
     column.write(&rows.iter().map(|row| row.stale).collect::<Vec<_>>(), None, None)?;
-    column.append_to(group)
+    group.push(column.finish()?);
+    Ok(())
 }
 
-fn write_structures(kind: &FileKind, rows: &[Row], group: &mut GroupWriter<'_>) -> Result<(), ParquetError> {
+fn write_structures(kind: &FileKind, rows: &[Row], group: &mut Vec<Chunk>) -> Result<(), ParquetError> {
     let mut column = Column::<Int32Type>::new(kind, histograms::SCHEMA);
     column.write(&rows.iter().map(|row| row.structure.schema).collect::<Vec<_>>(), None, None)?;
-    column.append_to(group)?;
+    group.push(column.finish()?);
     let mut column = Column::<DoubleType>::new(kind, histograms::ZERO_THRESHOLD);
     column.write(&rows.iter().map(|row| row.structure.zero_threshold).collect::<Vec<_>>(), None, None)?;
-    column.append_to(group)?;
+    group.push(column.finish()?);
     let mut column = Column::<Int32Type>::new(kind, histograms::HINT);
     column.write(&rows.iter().map(|row| row.structure.hint as i32).collect::<Vec<_>>(), None, None)?;
-    column.append_to(group)?;
+    group.push(column.finish()?);
     let positive = |row: &Row| row.structure.positive_spans.clone();
     let negative = |row: &Row| row.structure.negative_spans.clone();
     for (index, spans) in [
@@ -257,7 +254,7 @@ fn write_lists<T: parquet::data_type::DataType>(
     index: usize,
     rows: &[Row],
     list: impl Fn(&Row) -> Vec<T::T>,
-    group: &mut GroupWriter<'_>,
+    group: &mut Vec<Chunk>,
 ) -> Result<(), ParquetError> {
     let (mut values, mut definitions, mut repetitions) = (Vec::new(), Vec::new(), Vec::new());
     for row in rows {
@@ -272,5 +269,6 @@ fn write_lists<T: parquet::data_type::DataType>(
     }
     let mut column = Column::<T>::new(kind, index);
     column.write(&values, Some(&definitions), Some(&repetitions))?;
-    column.append_to(group)
+    group.push(column.finish()?);
+    Ok(())
 }

@@ -86,7 +86,8 @@ fn a_metric_in_two_row_groups_takes_two_reads_of_each_and_one_of_timelines() {
 #[test]
 fn label_questions_read_labels_alone_and_once() {
     let all = scraped(100, 30);
-    let (memory, reader) = opened(&all, BlockOptions { row_group_series: 1_000, ..BlockOptions::default() });
+    // A row group ends at the first change of metric from half of that on.
+    let (memory, reader) = opened(&all, BlockOptions { row_group_series: 2_000, ..BlockOptions::default() });
     let (min, max) = (i64::MIN, i64::MAX);
     assert_eq!(block_on(reader.label_values("__name__", &[], min, max, 0)).unwrap().len(), 30);
     let (reads, metrics) = memory.counts();

@@ -109,9 +109,15 @@ fn any_block() -> impl Strategy<Value = Vec<Series>> {
 }
 
 fn any_options() -> impl Strategy<Value = BlockOptions> {
-    (1usize..50, 1usize..5_000, 1usize..60).prop_map(|(row_group_series, row_group_samples, file_series)| {
-        BlockOptions { zstd_level: 1, row_group_series, row_group_samples, file_series }
-    })
+    (1usize..50, 1usize..5_000, 1usize..60, 100usize..100_000).prop_map(
+        |(row_group_series, row_group_samples, file_series, file_bytes)| BlockOptions {
+            zstd_level: 1,
+            row_group_series,
+            row_group_samples,
+            file_series,
+            file_bytes,
+        },
+    )
 }
 
 fn any_matcher() -> impl Strategy<Value = Matcher> {
@@ -296,4 +302,82 @@ fn series_of_one_target_share_their_timestamps() {
         let read = block_on(reader.select(&[], 0, max)).unwrap();
         assert!(Arc::ptr_eq(&read[0].timestamps, &read[1].timestamps));
     }
+}
+
+/// 40 metrics of 25 series of noise: about 1 KB a series.
+fn noisy() -> Vec<Series> {
+    let noise = |n: usize| (n as f64 + 2.0).sqrt();
+    let mut all = Vec::new();
+    for metric in 0..40 {
+        for instance in 0..25 {
+            let labels =
+                [("__name__", format!("metric_{metric:02}")), ("instance", format!("i{instance:02}"))];
+            let timestamps: Arc<[i64]> = (0..140).collect();
+            let values = (0..140).map(|n| noise(n * 7 + instance + metric)).collect();
+            all.push(Series::floats(Labels::from_pairs(labels), timestamps, values));
+        }
+    }
+    all
+}
+
+#[test]
+fn files_are_given_as_they_finish_and_are_bounded() {
+    let all = noisy();
+    let options = BlockOptions { row_group_series: 50, file_bytes: 100_000, ..BlockOptions::default() };
+    let mut writer = BlockWriter::new(options.clone());
+    let (mut taken, mut given_early) = (Vec::new(), 0);
+    // What is gathered before it is encoded is given only at the end of so short a block.
+    for series in &all {
+        writer.push(series).unwrap();
+        given_early += writer.take_files().len();
+    }
+    assert_eq!(given_early, 0);
+    let mut block = writer.finish().unwrap();
+    taken.append(&mut block.files);
+    let names: Vec<&str> = taken.iter().map(|(name, _)| name.as_str()).collect();
+    assert!(
+        names.len() > 8 && names.starts_with(&["samples-000.parquet", "samples-001.parquet"]),
+        "{names:?}"
+    );
+    assert!(taken.iter().all(|(_, bytes)| bytes.len() < 160_000), "a file has a row group more at most");
+    let (memory, meta) = store(&WrittenBlock { files: taken, stats: block.stats });
+    let reader = block_on(BlockReader::open(memory, &meta)).unwrap();
+    assert_eq!(all_comparable(&scan_all(&reader).unwrap()), all_comparable(&all));
+}
+
+#[test]
+fn long_series_are_given_before_the_end() {
+    let values = |n: usize| (n as f64).sqrt();
+    let all: Vec<Series> = (0..4)
+        .map(|metric| series(&[("__name__", &format!("m{metric}"))], 0..600_000, |n| values(n + metric)))
+        .collect();
+    let mut writer =
+        BlockWriter::new(BlockOptions { row_group_series: 1, file_bytes: 1, ..BlockOptions::default() });
+    let mut files = Vec::new();
+    let mut early = Vec::new();
+    for series in &all {
+        writer.push(series).unwrap();
+        files.extend(writer.take_files());
+        early.push(files.len());
+    }
+    assert_eq!(early, [0, 1, 1, 3], "all but the open row group");
+    let block = writer.finish().unwrap();
+    files.extend(block.files);
+    let (memory, meta) = store(&WrittenBlock { files, stats: block.stats });
+    let reader = block_on(BlockReader::open(memory, &meta)).unwrap();
+    assert_eq!(all_comparable(&scan_all(&reader).unwrap()), all_comparable(&all));
+}
+
+#[test]
+fn a_metric_of_half_a_row_group_is_never_split() {
+    let all = noisy();
+    let options = BlockOptions { row_group_series: 60, ..BlockOptions::default() };
+    let block = write(&all, options);
+    let (_, bytes) = &block.files[0];
+    let trailer = bytes.last_chunk().unwrap();
+    let len = footer::footer_len(trailer).unwrap();
+    let footer = &bytes[bytes.len() - 8 - len..bytes.len() - 8];
+    let groups = footer::parse(footer, bytes.len() as u64, schema::samples::COUNT).unwrap().groups;
+    assert_eq!(groups.len(), 20);
+    assert!(groups.iter().all(|group| group.rows == 50));
 }
