@@ -32,6 +32,7 @@ pub fn promised(ledger: &Mutex<Ledger>, from: i64, until: i64) -> Promised {
     Promised {
         tasks: tasks.collect(),
         pushed: pushed.map(|((labels, at), bits)| (labels.clone(), *at, *bits)).collect(),
+        deletions: ledger.deletions.iter().filter(|deletion| deletion.acked).cloned().collect(),
     }
 }
 
@@ -151,6 +152,11 @@ pub struct HeadAudit {
     pub changes: u64,
     /// Blocks of level 2 and 3 seen.
     pub merged: BTreeSet<String>,
+    /// Merges in parts seen.
+    pub in_parts: BTreeSet<String>,
+    /// Blocks that left without a child.
+    pub dropped: u64,
+    live: BTreeSet<String>,
     /// Manifests audited.
     pub manifests: u64,
 }
@@ -182,6 +188,11 @@ impl HeadAudit {
             self.manifests += 1;
             let merged = manifest.blocks.iter().filter(|block| block.level >= 2);
             self.merged.extend(merged.map(|block| block.id.clone()));
+            self.in_parts.extend(manifest.merges.iter().map(|merge| merge.id.clone()));
+            let live: BTreeSet<String> = manifest.blocks.iter().map(|block| block.id.clone()).collect();
+            let merged = |id: &String| manifest.blocks.iter().any(|block| block.parents.contains(id));
+            self.dropped += self.live.iter().filter(|id| !live.contains(*id) && !merged(id)).count() as u64;
+            self.live = live;
             check_manifest(&manifest)?;
         }
         // Not only after a change: a block can be deleted under a head that stays.

@@ -46,6 +46,7 @@ fn home(mutant: Mutant) -> (Kind, u8, u8) {
         | Mutant::UnknownIsDone
         | Mutant::RefusedIsExists => (Kind::WriteSmall, 0, 1),
         Mutant::PayloadByCause => (Kind::WriteBulky, 0, 0),
+        Mutant::ForgetTombstones => (Kind::Delete, 0, 0),
         Mutant::ExistsIsCreated => (Kind::Chain, 0, 0),
         Mutant::BlindGroupState => (Kind::Rules, 1, 0),
         Mutant::BlindHead => (Kind::MergeTwice, 1, 0),

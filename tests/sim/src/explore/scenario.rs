@@ -18,7 +18,7 @@ use wire::{
 
 use crate::audit::{self, HeadAudit};
 use crate::fleet::{Behaviour, Fleet, POOL, TaskName};
-use crate::ledger::{AckedTask, Ledger, Violation};
+use crate::ledger::{AckedTask, Deletion, Ledger, Violation};
 use crate::lock;
 use crate::marks::Marks;
 use crate::mutant::{Hooks, Mutant};
@@ -48,6 +48,8 @@ pub enum Kind {
     MergeTwice,
     /// A merge in two parts: two compactors, a collector, a reader.
     MergeParts,
+    /// A deletion while a compactor merges; a reader.
+    Delete,
     /// A merge that crashed before its commit, and left a block: a compactor, a collector.
     Orphan,
     /// A block past its retention: two compactors, a collector, a reader.
@@ -88,7 +90,7 @@ const PROCESSES: usize = 10;
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Write,
         Self::WriteBulky,
         Self::WriteSlow,
@@ -97,6 +99,7 @@ impl Kind {
         Self::Merge,
         Self::MergeTwice,
         Self::MergeParts,
+        Self::Delete,
         Self::Orphan,
         Self::Retention,
         Self::Rules,
@@ -129,7 +132,7 @@ impl Kind {
             Self::WriteBulky => Settings { window_ms: MINUTE_MS, inline_bytes_max: 0, ..settings },
             Self::MergeParts => Settings { merge_samples_max: 0, part_series_max: 6, ..settings },
             Self::Retention => Settings { retention_ms: Some(HOUR_MS), ..settings },
-            Self::Merge | Self::MergeTwice | Self::Orphan | Self::Rules | Self::Chain => settings,
+            Self::Merge | Self::MergeTwice | Self::Orphan | Self::Delete | Self::Rules | Self::Chain => settings,
         }
     }
 }
@@ -259,7 +262,12 @@ impl<'a> World<'a> {
                 }
                 Ok(received)
             }
-            Kind::Merge | Kind::MergeTwice | Kind::MergeParts | Kind::Orphan | Kind::Retention => {
+            Kind::Merge
+            | Kind::MergeTwice
+            | Kind::MergeParts
+            | Kind::Delete
+            | Kind::Orphan
+            | Kind::Retention => {
                 for minute in [1, 21] {
                     self.scrape_window(&process, start + minute * MINUTE_MS)?;
                     self.wait_until(start + (minute + 14) * MINUTE_MS);
@@ -430,6 +438,11 @@ impl<'a> World<'a> {
                 self.spawn_compact("compact 1", 3);
                 self.spawn_compact("compact 2", 4);
             }
+            Kind::Delete => {
+                self.spawn_delete(2);
+                self.spawn_compact("compact 1", 3);
+                self.spawn_reader(6);
+            }
             Kind::Orphan => {
                 self.spawn_compact("compact 1", 3);
                 self.spawn_collect(5);
@@ -532,6 +545,29 @@ impl<'a> World<'a> {
         });
     }
 
+    fn spawn_delete(&self, process: usize) {
+        let (process, ledger, handle) =
+            (self.process(process), Arc::clone(&self.ledger), (*self.sim).clone());
+        let deletion =
+            Deletion { metric: "raw".to_owned(), min: 0, max: handle.now_ms() - 10 * MINUTE_MS, acked: false };
+        lock(&ledger).deletions.push(deletion.clone());
+        self.sim.spawn("delete", async move {
+            let matchers: Vec<_> = audit::metric(&deletion.metric).into_iter().collect();
+            let deleted = process.store.delete_series(&[matchers], deletion.min, deletion.max).await;
+            match deleted {
+                Ok(_) => {
+                    for deletion in &mut lock(&ledger).deletions {
+                        deletion.acked = true;
+                    }
+                    handle.observe(3);
+                }
+                Err(error) => {
+                    judge(&ledger, error.retry(), &error);
+                }
+            }
+        });
+    }
+
     fn spawn_reader(&self, process: usize) {
         let process = self.process(process);
         let (ledger, oracle, watch) =
@@ -540,7 +576,7 @@ impl<'a> World<'a> {
         self.sim.spawn("reader", async move {
             let now = handle.now_ms();
             let promised = audit::promised(&ledger, 0, now);
-            handle.learn(promised.tasks.len() as u64);
+            handle.learn(promised.tasks.len() as u64 * 10 + promised.deletions.len() as u64);
             // A reader that fails under faults tries again later.
             let view = match audit::read(&process.store, &watch, 0, now, retention_ms).await {
                 Ok(view) => view,
