@@ -201,7 +201,10 @@ fn explorations(options: &Options, out: &mut (dyn Write + Send)) -> std::io::Res
     let (preemptions, faults) = (small("preemptions", 1), small("faults", 1));
     let bounds = Bounds { preemptions, faults, executions_max: options.number("executions", u64::MAX) };
     let threads = usize::try_from(options.number("threads", 2)).unwrap_or(1);
-    writeln!(out, "| scenario | P | F | schedules run | to their end | states | end states audited | port calls | exhausted | violations |")?;
+    writeln!(
+        out,
+        "| scenario | P | F | schedules run | to their end | states | end states audited | port calls | exhausted | violations |"
+    )?;
     writeln!(out, "|---|---:|---:|---:|---:|---:|---:|---:|---|---:|")?;
     let mut clean = true;
     let mut json = Vec::new();
@@ -243,12 +246,17 @@ fn explorations(options: &Options, out: &mut (dyn Write + Send)) -> std::io::Res
 
 fn mutants(options: &Options, out: &mut (dyn Write + Send)) -> std::io::Result<bool> {
     let days = options.number("days", 0);
-    writeln!(out, "| rule | mutant | found by the explorer in | P | F | schedules | what it broke | first seed of random days |")?;
+    writeln!(
+        out,
+        "| rule | mutant | found by the explorer in | P | F | schedules | what it broke | first seed of random days |"
+    )?;
     writeln!(out, "|---|---|---|---:|---:|---:|---|---:|")?;
     let mut all = true;
     for mutant in Mutant::ALL {
         let hunted = hunt(mutant, options.number("executions", 200_000));
-        let found = |seed: &u64| !day::run(&Plan { mutant: Some(mutant), ..Plan::new(*seed, DAY_HOURS) }).violations.is_empty();
+        let found = |seed: &u64| {
+            !day::run(&Plan { mutant: Some(mutant), ..Plan::new(*seed, DAY_HOURS) }).violations.is_empty()
+        };
         let seed = (1..=days).find(found).map_or_else(|| "-".to_owned(), |seed| seed.to_string());
         match &hunted.found {
             Some(found) => writeln!(
