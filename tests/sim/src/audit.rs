@@ -283,6 +283,32 @@ pub async fn doubled(objects: &Arc<dyn platform::Objects>, manifest: &Manifest) 
     Ok(doubled)
 }
 
+/// The blocks that could hold a sample, and whether they do.
+///
+/// # Errors
+/// [`Violation`] where a block cannot be read.
+pub async fn locate(
+    objects: &Arc<dyn platform::Objects>,
+    manifest: &Manifest,
+    labels: &Labels,
+    at: i64,
+) -> Result<String, Violation> {
+    let mut found = String::new();
+    for meta in manifest.blocks.iter().filter(|block| (block.min_time..block.max_time).contains(&at)) {
+        let failed = |error: tsdb::block::BlockError| Violation::new("S9", format!("{}: {error}", meta.id));
+        let reader = tsdb::block::BlockReader::open(Arc::clone(objects), meta).await.map_err(failed)?;
+        let series = reader.select(&[], i64::MIN, i64::MAX).await.map_err(failed)?;
+        let has = series.iter().any(|series| series.labels == *labels && series.timestamps.contains(&at));
+        let instant = series.iter().filter(|series| series.timestamps.contains(&at)).count();
+        let known = series.iter().any(|series| series.labels == *labels);
+        found.push_str(&format!(
+            "; block {} of level {} from {} until {}: the sample {has}, the series {known}, {instant} series at the instant",
+            meta.id, meta.level, meta.min_time, meta.max_time
+        ));
+    }
+    Ok(found)
+}
+
 /// Objects that nothing refers to (L5).
 #[must_use]
 pub fn garbage(world: &Handle, manifest: Option<&Manifest>, head_key: Option<&str>) -> Vec<String> {

@@ -394,11 +394,32 @@ impl Day {
         let promised = audit::promised(&self.ledger, from, now);
         let view =
             self.in_world(async move { audit::read(&process.store, &watch, from, now, retention_ms).await })?;
-        let ledger = lock(&self.ledger);
-        let audited = self.oracle.check(&view, &promised, &ledger)?;
-        self.audited.add(audited);
+        let checked = self.oracle.check(&view, &promised, &lock(&self.ledger));
+        match checked {
+            Ok(audited) => self.audited.add(audited),
+            Err(violation) => return Err(self.explained(violation)),
+        }
         self.audits += 1;
         Ok(view)
+    }
+
+    /// A violation, and whether the blocks one by one are sound.
+    fn explained(&mut self, violation: Violation) -> Violation {
+        let blocks = match self.audit_blocks() {
+            Ok(()) => "the blocks one by one are sound".to_owned(),
+            Err(other) => format!("and {other}"),
+        };
+        let watermark = self.watch.head().map_or(0, |(_, head)| head.watermark);
+        let mut detail = format!("{}; {blocks}; watermark {watermark}", violation.detail);
+        if let Some((labels, at)) = violation.sample.clone()
+            && let Ok(Some(manifest)) = self.head.check(&self.world, &self.watch)
+        {
+            let objects = self.world.platform().objects;
+            let located =
+                self.in_world(async move { audit::locate(&objects, &manifest, &labels, at).await });
+            detail.push_str(&located.unwrap_or_default());
+        }
+        Violation { detail, ..violation }
     }
 
     /// No sample is in two blocks, except for those that were offered twice.

@@ -14,12 +14,20 @@ pub struct Violation {
     pub invariant: &'static str,
     /// Where and how.
     pub detail: String,
+    /// The sample that is missing or wrong, where it is one.
+    pub sample: Option<(Labels, i64)>,
 }
 
 impl Violation {
     /// The violation of an invariant.
     pub fn new(invariant: &'static str, detail: impl Into<String>) -> Self {
-        Self { invariant, detail: detail.into() }
+        Self { invariant, detail: detail.into(), sample: None }
+    }
+
+    /// The violation by a sample.
+    #[must_use]
+    pub fn of_sample(self, labels: &Labels, at: i64) -> Self {
+        Self { sample: Some((labels.clone(), at)), ..self }
     }
 }
 

@@ -151,7 +151,8 @@ impl Oracle {
                     backdated.extend(samples.iter().map(|(at, bits)| (labels, *at, *bits)));
                 }
                 (_, Some(target)) if labels.get("job") == Some(POOL) => {
-                    for (at, bits) in samples {
+                    // What has outlived the retention goes block by block, not scrape by scrape.
+                    for (at, bits) in samples.iter().filter(|(at, _)| *at >= view.kept_from) {
                         let record = records.entry(target).or_default().entry(*at).or_default();
                         match *bits {
                             STALE_NAN_BITS => record.markers.push(labels),
@@ -200,7 +201,7 @@ impl Oracle {
                     None if may_vanish(*timestamp) => {}
                     None => {
                         let detail = format!("{labels} at {timestamp}, {bits:x}, has gone");
-                        return Err(Violation::new("S5", detail));
+                        return Err(Violation::new("S5", detail).of_sample(labels, *timestamp));
                     }
                 }
             }
@@ -298,7 +299,8 @@ impl Oracle {
             }
         }
         if let Some(missing) = expected.keys().find(|labels| !ledger.may_be_deleted(labels, at)) {
-            return Err(Violation::new("S4", format!("{}: {missing} is missing", here())));
+            let violation = Violation::new("S4", format!("{}: {missing} is missing", here()));
+            return Err(violation.of_sample(missing, at));
         }
         Ok(())
     }
