@@ -7,7 +7,7 @@
 //!
 //! One core, in memory, best of several runs: `cargo run --release -p storage-bench --bin codec`. With `--only decode` each
 //! block is written once and our reading alone is measured, which is what a profiler should see; with `--only encode`
-//! the opposite. `--runs` says of how many measurements the best counts. What else is given is part of the names of the
+//! the opposite. `--runs` says of how many measurements the best counts, `--batch` how many samples a batch of a scan has. What else is given is part of the names of the
 //! sets that are measured: `-- --only decode generated`.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic, reason = "a program that prints a table")]
@@ -60,6 +60,8 @@ struct Wanted {
     encode: bool,
     decode: bool,
     runs: usize,
+    /// Samples of a batch of a scan.
+    batch: Option<usize>,
     /// Part of the names of the sets.
     set: String,
 }
@@ -67,7 +69,7 @@ struct Wanted {
 impl Wanted {
     fn from_arguments() -> Self {
         let mut arguments = std::env::args().skip(1);
-        let mut wanted = Self { encode: true, decode: true, runs: RUNS, set: String::new() };
+        let mut wanted = Self { encode: true, decode: true, runs: RUNS, batch: None, set: String::new() };
         while let Some(argument) = arguments.next() {
             if argument == "--only" {
                 let only = arguments.next().unwrap_or_default();
@@ -75,6 +77,8 @@ impl Wanted {
                 (wanted.encode, wanted.decode) = (only == "encode", only == "decode");
             } else if argument == "--runs" {
                 wanted.runs = arguments.next().and_then(|runs| runs.parse().ok()).unwrap_or(RUNS).max(1);
+            } else if argument == "--batch" {
+                wanted.batch = arguments.next().and_then(|batch| batch.parse().ok());
             } else {
                 wanted.set = argument;
             }
@@ -91,7 +95,8 @@ fn measure(name: &str, all: &[Series], wanted: &Wanted) {
         let mut block = write(all, options.clone());
         let encode = best_if(wanted.encode, wanted.runs, || block = write(all, options.clone()));
         let (memory, meta) = store(&block);
-        let decode = best_if(wanted.decode, wanted.runs, || assert_eq!(scan(&memory, &meta), samples));
+        let decode =
+            best_if(wanted.decode, wanted.runs, || assert_eq!(scan(&memory, &meta, wanted.batch), samples));
         let plain = best_if(wanted.decode && wanted.encode, wanted.runs, || {
             black_box(read_plainly(&block));
         });
@@ -159,10 +164,13 @@ fn write(all: &[Series], options: BlockOptions) -> WrittenBlock {
     writer.finish().unwrap()
 }
 
-fn scan(memory: &Arc<Memory>, meta: &BlockMeta) -> usize {
+fn scan(memory: &Arc<Memory>, meta: &BlockMeta, batch: Option<usize>) -> usize {
     let objects: Arc<dyn Objects> = Arc::<Memory>::clone(memory);
     let reader = block_on(BlockReader::open(objects, meta)).unwrap();
-    let mut scan = reader.scan();
+    let mut scan = match batch {
+        Some(batch) => reader.scan().with_batch(batch),
+        None => reader.scan(),
+    };
     let mut samples = 0;
     while let Some(batch) = block_on(scan.next()).unwrap() {
         samples += batch.iter().map(|series| series.values.len()).sum::<usize>();
