@@ -121,3 +121,21 @@ fn the_oddest_histograms_and_exemplars_are_kept() {
         assert_eq!(found[0].exemplars[0].value.to_bits(), exemplar.value.to_bits());
     });
 }
+
+#[test]
+fn what_no_reader_would_take_is_not_acknowledged() {
+    let world = World::new(START);
+    let store = world.store(settings());
+    let long = Labels::from_pairs([("__name__", "m".repeat(1 << 20))]);
+    for coverage in [Coverage::Complete, Coverage::Partial] {
+        for (labels, count) in
+            [(Labels::default(), crate::wal::SERIES_PER_LAYOUT_MAX + 1), (long.clone(), 512)]
+        {
+            let sample = ScrapeSample { labels, value: 1.0, timestamp: None };
+            let push = Scrape { samples: vec![sample; count], coverage, ..scrape(1, START, &[]) };
+            let appended = world.run(store.append(START, Shard::push(1), &[push])).unwrap();
+            assert!(matches!(appended, Err(crate::TsdbError::Invalid(_))), "{appended:?}");
+        }
+    }
+    assert_eq!(world.effects(), 0);
+}
