@@ -20,6 +20,7 @@ use crate::error::TsdbError;
 use crate::merge::merge_series;
 use crate::snapshot::Snapshot;
 use crate::store::Store;
+use crate::tombstones::Deletions;
 
 /// Samples that all blocks together hold decoded, about.
 const SAMPLES_HELD: usize = 4 << 20;
@@ -105,17 +106,19 @@ impl Store {
         visit: &mut (dyn FnMut(Series) -> ControlFlow<()> + Send),
     ) -> Result<(), TsdbError> {
         let snapshot = self.snapshot().await?;
+        let manifest = &snapshot.committed.manifest;
         let mut readers = Vec::new();
         for meta in snapshot.blocks(query.min_time, query.max_time) {
             // Not kept open: a scan reads everything once.
-            readers.push(Arc::new(BlockReader::open(self.ports.retrying_objects(), meta).await?));
+            let reader = Arc::new(BlockReader::open(self.ports.retrying_objects(), meta).await?);
+            readers.push((reader, self.deletions_of_block(manifest, &meta.id)?));
         }
         let (from, until) = query.bounds();
         let batch = (SAMPLES_HELD / readers.len().max(1)).max(BATCH_MIN);
         let mut inputs: Vec<Input<'_>> = Vec::with_capacity(readers.len() + 1);
-        for reader in &readers {
+        for (reader, deletions) in &readers {
             let scan = reader.scan_range(from.clone(), until.clone()).with_batch(batch);
-            inputs.push(Input { scan: Some(scan), batch: VecDeque::new() });
+            inputs.push(Input { scan: Some((scan, deletions)), batch: VecDeque::new() });
         }
         inputs.push(Input { scan: None, batch: self.series_of_segments(&snapshot, query).await?.into() });
         let mut merge = Merge { inputs, heads: BinaryHeap::new() };
@@ -157,7 +160,7 @@ struct Merge<'a> {
 
 struct Input<'a> {
     /// `None` where all there is is in `batch`.
-    scan: Option<BlockScan<'a>>,
+    scan: Option<(BlockScan<'a>, &'a Deletions)>,
     batch: VecDeque<Series>,
 }
 
@@ -220,7 +223,7 @@ impl Merge<'_> {
                 return Ok(());
             }
             let next = match &mut input.scan {
-                Some(scan) => scan.next().await?,
+                Some((scan, deletions)) => scan.next().await?.map(|batch| deletions.hide(batch)),
                 None => None,
             };
             let Some(batch) = next else {

@@ -14,7 +14,7 @@ use std::fmt;
 
 use model::Labels;
 use platform::{ByteRange, PlatformError};
-use wire::{BlockFile, BlockMeta};
+use wire::{BlockFile, BlockMeta, MergePart};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::block::{BlockReader, compare, exemplar_hash, histogram_hash, object_key, sample_hash};
@@ -116,8 +116,13 @@ impl Store {
         if let Err(error) = check_manifest(&committed.manifest) {
             found.wrong("manifest", error);
         }
-        let blocks = &committed.manifest.blocks;
-        for (at, meta) in blocks.iter().enumerate() {
+        let merged =
+            committed.manifest.merges.iter().flat_map(|merge| &merge.parts).filter_map(|part| match part {
+                MergePart::Done(part) => part.block.as_ref(),
+                MergePart::Open | MergePart::Claimed { .. } => None,
+            });
+        let blocks: Vec<&BlockMeta> = committed.manifest.blocks.iter().chain(merged).collect();
+        for (at, meta) in blocks.iter().copied().enumerate() {
             progress(VerifyProgress::Block { meta, at, of: blocks.len() });
             self.verify_block(meta, &mut found).await;
         }

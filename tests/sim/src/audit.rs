@@ -9,7 +9,7 @@ use model::{Labels, MatchOp, Matcher};
 use platform_sim::Handle;
 use storage::{Limits, Queryable, Select, SelectHints};
 use tsdb::Store;
-use wire::Manifest;
+use wire::{BlockMeta, Manifest, SeriesRange};
 
 use crate::fleet::{Fleet, series};
 use crate::ledger::{Ledger, Violation};
@@ -32,6 +32,7 @@ pub fn promised(ledger: &Mutex<Ledger>, from: i64, until: i64) -> Promised {
     Promised {
         tasks: tasks.collect(),
         pushed: pushed.map(|((labels, at), bits)| (labels.clone(), *at, *bits)).collect(),
+        deletions: ledger.deletions.iter().filter(|deletion| deletion.acked).cloned().collect(),
     }
 }
 
@@ -151,6 +152,11 @@ pub struct HeadAudit {
     pub changes: u64,
     /// Blocks of level 2 and 3 seen.
     pub merged: BTreeSet<String>,
+    /// Merges in parts seen.
+    pub in_parts: BTreeSet<String>,
+    /// Blocks that left without a child.
+    pub dropped: u64,
+    live: BTreeSet<String>,
     /// Manifests audited.
     pub manifests: u64,
 }
@@ -182,6 +188,11 @@ impl HeadAudit {
             self.manifests += 1;
             let merged = manifest.blocks.iter().filter(|block| block.level >= 2);
             self.merged.extend(merged.map(|block| block.id.clone()));
+            self.in_parts.extend(manifest.merges.iter().map(|merge| merge.id.clone()));
+            let live: BTreeSet<String> = manifest.blocks.iter().map(|block| block.id.clone()).collect();
+            let merged = |id: &String| manifest.blocks.iter().any(|block| block.parents.contains(id));
+            self.dropped += self.live.iter().filter(|id| !live.contains(*id) && !merged(id)).count() as u64;
+            self.live = live;
             check_manifest(&manifest)?;
         }
         // Not only after a change: a block can be deleted under a head that stays.
@@ -210,28 +221,40 @@ fn check_blocks(world: &Handle, manifest: &Manifest) -> Result<(), Violation> {
 }
 
 fn check_manifest(manifest: &Manifest) -> Result<(), Violation> {
-    let mut merged: Vec<_> = manifest.blocks.iter().filter(|block| block.level >= 2).collect();
+    let mut merged: Vec<&BlockMeta> = manifest.blocks.iter().filter(|block| block.level >= 2).collect();
     merged.sort_by_key(|block| block.min_time);
-    for pair in merged.windows(2) {
-        if let [a, b] = pair
-            && b.min_time < a.max_time
-        {
-            return Err(Violation::new("S8", format!("blocks {} and {} overlap", a.id, b.id)));
+    for (at, a) in merged.iter().enumerate() {
+        for b in merged.iter().skip(at + 1).take_while(|b| b.min_time < a.max_time) {
+            if a.level != b.level || !are_disjoint(a, b) {
+                return Err(Violation::new("S8", format!("blocks {} and {} overlap", a.id, b.id)));
+            }
         }
     }
-    let mut parents: BTreeMap<&str, &str> = BTreeMap::new();
+    let live: BTreeSet<&str> = manifest.blocks.iter().map(|block| block.id.as_str()).collect();
+    let mut children: BTreeMap<&str, Vec<&BlockMeta>> = BTreeMap::new();
     for block in &manifest.blocks {
         for parent in &block.parents {
-            if let Some(other) = parents.insert(parent, &block.id).filter(|other| *other != block.id) {
-                let detail = format!("block {parent} is in {other} and in {}", block.id);
-                return Err(Violation::new("S8", detail));
-            }
-            if manifest.blocks.iter().any(|block| block.id == *parent) {
+            if live.contains(parent.as_str()) {
                 return Err(Violation::new("S8", format!("block {parent} is live and in {}", block.id)));
             }
+            let siblings = children.entry(parent).or_default();
+            if let Some(other) = siblings.iter().find(|other| !are_disjoint(other, block)) {
+                let detail = format!("block {parent} is in {} and in {}", other.id, block.id);
+                return Err(Violation::new("S8", detail));
+            }
+            siblings.push(block);
         }
     }
     Ok(())
+}
+
+/// Whether two blocks are known to have no series in common.
+fn are_disjoint(a: &BlockMeta, b: &BlockMeta) -> bool {
+    let (Some(a), Some(b)) = (&a.series_range, &b.series_range) else { return false };
+    let precedes = |a: &SeriesRange, b: &SeriesRange| {
+        tsdb::block::compare(&Labels::from(&a.last), &Labels::from(&b.first)).is_lt()
+    };
+    precedes(a, b) || precedes(b, a)
 }
 
 /// How many samples the blocks of a manifest hold more than there are different ones: what is there twice, physically.
@@ -258,6 +281,32 @@ pub async fn doubled(objects: &Arc<dyn platform::Objects>, manifest: &Manifest) 
         }
     }
     Ok(doubled)
+}
+
+/// The blocks that could hold a sample, and whether they do.
+///
+/// # Errors
+/// [`Violation`] where a block cannot be read.
+pub async fn locate(
+    objects: &Arc<dyn platform::Objects>,
+    manifest: &Manifest,
+    labels: &Labels,
+    at: i64,
+) -> Result<String, Violation> {
+    let mut found = String::new();
+    for meta in manifest.blocks.iter().filter(|block| (block.min_time..block.max_time).contains(&at)) {
+        let failed = |error: tsdb::block::BlockError| Violation::new("S9", format!("{}: {error}", meta.id));
+        let reader = tsdb::block::BlockReader::open(Arc::clone(objects), meta).await.map_err(failed)?;
+        let series = reader.select(&[], i64::MIN, i64::MAX).await.map_err(failed)?;
+        let has = series.iter().any(|series| series.labels == *labels && series.timestamps.contains(&at));
+        let instant = series.iter().filter(|series| series.timestamps.contains(&at)).count();
+        let known = series.iter().any(|series| series.labels == *labels);
+        found.push_str(&format!(
+            "; block {} of level {} from {} until {}: the sample {has}, the series {known}, {instant} series at the instant",
+            meta.id, meta.level, meta.min_time, meta.max_time
+        ));
+    }
+    Ok(found)
 }
 
 /// Objects that nothing refers to (L5).

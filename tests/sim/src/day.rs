@@ -15,7 +15,7 @@ use wire::{CollectTask, CompactTask, CompactWork, ConfigBundle, DiscoverTask, Ma
 use crate::audit::{self, HeadAudit};
 use crate::chaos::{Chaos, FateKey, Injected};
 use crate::fleet::{Fleet, POOL};
-use crate::ledger::{Ledger, Violation};
+use crate::ledger::{Deletion, Ledger, Violation};
 use crate::lock;
 use crate::marks::Marks;
 use crate::mutant::{Hooks, Mutant};
@@ -279,6 +279,9 @@ impl Day {
         if self.random.chance(0.01) {
             self.workers.sandboxes.recycle(None);
         }
+        if self.random.chance(0.002) {
+            self.delete(now);
+        }
         if self.random.chance(0.001) && self.retention_ms.is_some_and(|retention| retention > 12 * HOUR_MS) {
             // A shorter retention, from the next cold start on.
             self.retention_ms = Some(12 * HOUR_MS);
@@ -287,6 +290,15 @@ impl Day {
             self.workers.sandboxes.recycle(Some(make));
             self.old_reader = None;
         }
+    }
+
+    /// Somebody deletes a metric's samples of some hours, until it is told that it is done.
+    fn delete(&mut self, now: i64) {
+        let hours = |random: &mut Random| i64::try_from(random.below(10)).unwrap_or(0) * HOUR_MS;
+        let max = now - 10 * MINUTE_MS - hours(&mut self.random);
+        let min = max - hours(&mut self.random) - HOUR_MS;
+        let (workers, clean) = (self.workers.clone(), self.random.chance(0.3));
+        self.world.spawn("admin", async move { delete(workers, min, max, clean).await });
     }
 
     fn change_targets(&mut self, now: i64) {
@@ -382,11 +394,32 @@ impl Day {
         let promised = audit::promised(&self.ledger, from, now);
         let view =
             self.in_world(async move { audit::read(&process.store, &watch, from, now, retention_ms).await })?;
-        let ledger = lock(&self.ledger);
-        let audited = self.oracle.check(&view, &promised, &ledger)?;
-        self.audited.add(audited);
+        let checked = self.oracle.check(&view, &promised, &lock(&self.ledger));
+        match checked {
+            Ok(audited) => self.audited.add(audited),
+            Err(violation) => return Err(self.explained(violation)),
+        }
         self.audits += 1;
         Ok(view)
+    }
+
+    /// A violation, and whether the blocks one by one are sound.
+    fn explained(&mut self, violation: Violation) -> Violation {
+        let blocks = match self.audit_blocks() {
+            Ok(()) => "the blocks one by one are sound".to_owned(),
+            Err(other) => format!("and {other}"),
+        };
+        let watermark = self.watch.head().map_or(0, |(_, head)| head.watermark);
+        let mut detail = format!("{}; {blocks}; watermark {watermark}", violation.detail);
+        if let Some((labels, at)) = violation.sample.clone()
+            && let Ok(Some(manifest)) = self.head.check(&self.world, &self.watch)
+        {
+            let objects = self.world.platform().objects;
+            let located =
+                self.in_world(async move { audit::locate(&objects, &manifest, &labels, at).await });
+            detail.push_str(&located.unwrap_or_default());
+        }
+        Violation { detail, ..violation }
     }
 
     /// No sample is in two blocks, except for those that were offered twice.
@@ -521,6 +554,8 @@ impl Day {
         let counters: Counters = self.world.counters();
         self.marks.hits("late_effect_landed", counters.late_landed);
         self.marks.hits("blocks_merged", self.head.merged.len() as u64);
+        self.marks.hits("merge_in_parts", self.head.in_parts.len() as u64);
+        self.marks.hits("retention_dropped", self.head.dropped);
         let injected = lock(&self.injected);
         let ledger = lock(&self.ledger);
         let figures = Figures {
@@ -564,6 +599,36 @@ fn maker(
         let platform = world.platform_skewed(if skewed { skew } else { 0 });
         Process::new(hooks.platform(watch.platform(platform)), settings.clone())
     })
+}
+
+/// Deletes until it is done.
+async fn delete(workers: Workers, min: i64, max: i64, clean: bool) {
+    const METRIC: &str = "raw";
+    let clock: Arc<dyn Clock> = workers.world.platform().clock;
+    let nth = {
+        let deletions = &mut lock(&workers.ledger).deletions;
+        deletions.push(Deletion { metric: METRIC.to_owned(), min, max, acked: false });
+        deletions.len() - 1
+    };
+    for attempt in 0..20 {
+        let name = format!("delete {min}-{max} {attempt}");
+        let outcome = workers.invoke(&name, MINUTE, |process| async move {
+            let matchers = vec![audit::metric(METRIC)?];
+            process.store.delete_series(&[matchers], min, max).await.ok()?;
+            if clean {
+                process.store.clean_tombstones().await.ok()?;
+            }
+            Some(())
+        });
+        if let Some(Some(())) = outcome.await {
+            if let Some(deletion) = lock(&workers.ledger).deletions.get_mut(nth) {
+                deletion.acked = true;
+            }
+            workers.marks.hit("series_deleted");
+            return;
+        }
+        clock.sleep(Duration::from_secs(10)).await;
+    }
 }
 
 /// Pushes until it is stored. The segment is named by its content, and by the instant of the attempt.

@@ -17,5 +17,6 @@
 //! explored, and the schedule ends there. Crashes are tried before every effect and not after: an invocation that crashed
 //! after its effect, and one that crashes before its next without having done anything since, leave the same world.
 
+pub mod hunt;
 pub mod scenario;
 pub mod search;

@@ -14,12 +14,20 @@ pub struct Violation {
     pub invariant: &'static str,
     /// Where and how.
     pub detail: String,
+    /// The sample that is missing or wrong, where it is one.
+    pub sample: Option<(Labels, i64)>,
 }
 
 impl Violation {
     /// The violation of an invariant.
     pub fn new(invariant: &'static str, detail: impl Into<String>) -> Self {
-        Self { invariant, detail: detail.into() }
+        Self { invariant, detail: detail.into(), sample: None }
+    }
+
+    /// The violation by a sample.
+    #[must_use]
+    pub fn of_sample(self, labels: &Labels, at: i64) -> Self {
+        Self { sample: Some((labels.clone(), at)), ..self }
     }
 }
 
@@ -43,6 +51,27 @@ pub struct AckedTask {
 /// Pushed samples that were acknowledged.
 pub type Pushed = BTreeMap<(Labels, i64), u64>;
 
+/// A deletion that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deletion {
+    /// Of the series with this name.
+    pub metric: String,
+    /// From this instant, ms, inclusive.
+    pub min: i64,
+    /// Until this instant, ms, inclusive.
+    pub max: i64,
+    /// Whether it was acknowledged.
+    pub acked: bool,
+}
+
+impl Deletion {
+    /// Whether it deletes a sample.
+    #[must_use]
+    pub fn covers(&self, labels: &Labels, at: i64) -> bool {
+        labels.metric_name() == self.metric && (self.min..=self.max).contains(&at)
+    }
+}
+
 /// All promises of a world.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
@@ -58,6 +87,8 @@ pub struct Ledger {
     pub pushed: Pushed,
     /// Pushed samples that may have been stored, acknowledged or not.
     pub offered: Pushed,
+    /// Deletions that were asked for.
+    pub deletions: Vec<Deletion>,
     /// Samples that were offered more than once, and so may be stored more than once.
     pub offered_again: u64,
     /// Ticks, ms, of segments that were or may have been created after their late bound. Their writers know that they were
@@ -91,6 +122,12 @@ impl Ledger {
     #[must_use]
     pub fn slow_near(&self, from: i64, until: i64) -> bool {
         self.slow_ticks.range(from..=until).next().is_some()
+    }
+
+    /// Whether somebody has asked for a sample's deletion.
+    #[must_use]
+    pub fn may_be_deleted(&self, labels: &Labels, at: i64) -> bool {
+        self.deletions.iter().any(|deletion| deletion.covers(labels, at))
     }
 
     /// Whether what was scraped or evaluated at `at`, ms, may vanish.

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use crate::lock;
 
 /// All marks, and what each means.
-pub const MARKS: [(&str, &str); 18] = [
+pub const MARKS: [(&str, &str); 20] = [
     ("cas_lost", "a commit came after somebody else's"),
     ("cas_ambiguous_won", "a commit of unknown outcome was done"),
     ("cas_ambiguous_lost", "a commit of unknown outcome was not done, or not yet"),
@@ -23,6 +23,8 @@ pub const MARKS: [(&str, &str); 18] = [
     ("invocation_killed", "an invocation was ended by its timeout"),
     ("config_reloaded", "the configuration changed under way"),
     ("target_ended", "a target left"),
+    ("series_deleted", "a deletion was acknowledged"),
+    ("merge_in_parts", "a merge was recorded to be done in parts"),
     ("blocks_merged", "a block of level 2 or 3 was committed"),
     ("retention_dropped", "retention dropped a block"),
 ];

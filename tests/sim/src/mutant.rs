@@ -42,7 +42,9 @@ pub enum Mutant {
     ForgetWatermark,
     /// P9: the manifest does not name the segments that stale markers are derived from.
     ForgetContext,
-    /// P17: a segment that somebody else wrote is taken for one's own, and coded against.
+    /// P17: manifests do not name what has been deleted.
+    ForgetTombstones,
+    /// P18: a segment that somebody else wrote is taken for one's own, and coded against.
     ExistsIsCreated,
     /// P10: a reader reads the head before it lists segments.
     HeadBeforeList,
@@ -58,7 +60,7 @@ pub enum Mutant {
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::AttemptInKey,
         Self::Overwrite,
         Self::AcknowledgeFirst,
@@ -73,6 +75,7 @@ impl Mutant {
         Self::PayloadByCause,
         Self::ForgetWatermark,
         Self::ForgetContext,
+        Self::ForgetTombstones,
         Self::ExistsIsCreated,
         Self::HeadBeforeList,
         Self::NeverLate,
@@ -94,7 +97,8 @@ impl Mutant {
             Self::NoFence => "P7",
             Self::RepeatedNames | Self::PayloadByCause => "P8",
             Self::ForgetWatermark | Self::ForgetContext => "P9",
-            Self::ExistsIsCreated => "P17",
+            Self::ForgetTombstones => "P17",
+            Self::ExistsIsCreated => "P18",
             Self::HeadBeforeList => "P10",
             Self::NeverLate | Self::NoGrace => "P12",
             Self::ReverseList => "P13",

@@ -14,7 +14,7 @@ use model::value::STALE_NAN_BITS;
 use storage::Series;
 
 use crate::fleet::{Fleet, POOL, TaskName, series};
-use crate::ledger::{AckedTask, Ledger, Violation};
+use crate::ledger::{AckedTask, Deletion, Ledger, Violation};
 use crate::rules::check_rules;
 
 /// What a reader saw: value bits by series and instant, ms, in order of time.
@@ -42,6 +42,8 @@ pub struct Promised {
     pub tasks: Vec<AckedTask>,
     /// Acknowledged pushed samples.
     pub pushed: Vec<(Labels, i64, u64)>,
+    /// Acknowledged deletions.
+    pub deletions: Vec<Deletion>,
 }
 
 /// How much an audit looked at.
@@ -136,6 +138,7 @@ impl Oracle {
     /// The first violation.
     pub fn check(&mut self, view: &View, promised: &Promised, ledger: &Ledger) -> Result<Audited, Violation> {
         check_shape(&view.rows)?;
+        check_deletions(&view.rows, promised)?;
         self.check_stability(view, ledger)?;
         let mut records: BTreeMap<u32, BTreeMap<i64, Record<'_>>> = BTreeMap::new();
         let mut backdated: Vec<(&Labels, i64, u64)> = Vec::new();
@@ -148,7 +151,8 @@ impl Oracle {
                     backdated.extend(samples.iter().map(|(at, bits)| (labels, *at, *bits)));
                 }
                 (_, Some(target)) if labels.get("job") == Some(POOL) => {
-                    for (at, bits) in samples {
+                    // What has outlived the retention goes block by block, not scrape by scrape.
+                    for (at, bits) in samples.iter().filter(|(at, _)| *at >= view.kept_from) {
                         let record = records.entry(target).or_default().entry(*at).or_default();
                         match *bits {
                             STALE_NAN_BITS => record.markers.push(labels),
@@ -177,6 +181,7 @@ impl Oracle {
         for (labels, seen) in &self.seen {
             let now = view.rows.get(labels).map_or(&[][..], Vec::as_slice);
             let may_vanish = |at: i64| match labels.metric_name() {
+                _ if ledger.may_be_deleted(labels, at) => true,
                 "pushed" => !ledger.pushed.contains_key(&(labels.clone(), at)),
                 "backdated" => ledger.zombies.range(at..at + 2 * HOUR_MS).next().is_some(),
                 _ => ledger.may_vanish(at),
@@ -196,7 +201,7 @@ impl Oracle {
                     None if may_vanish(*timestamp) => {}
                     None => {
                         let detail = format!("{labels} at {timestamp}, {bits:x}, has gone");
-                        return Err(Violation::new("S5", detail));
+                        return Err(Violation::new("S5", detail).of_sample(labels, *timestamp));
                     }
                 }
             }
@@ -216,7 +221,7 @@ impl Oracle {
         let mut iter = records.iter().peekable();
         while let Some((at, record)) = iter.next() {
             if !record.real.is_empty() {
-                self.check_scrape(target, *at, record, found)?;
+                self.check_scrape(target, *at, record, ledger, found)?;
                 found.audited.scrapes += 1;
             }
             let close = |other: i64| (other - at).abs() < CLOSE_MS;
@@ -245,6 +250,7 @@ impl Oracle {
         target: u32,
         at: i64,
         record: &Record<'_>,
+        ledger: &Ledger,
         found: &mut Found,
     ) -> Result<(), Violation> {
         let value = |name: &str| {
@@ -292,8 +298,9 @@ impl Oracle {
                 }
             }
         }
-        if let Some(missing) = expected.keys().next() {
-            return Err(Violation::new("S4", format!("{}: {missing} is missing", here())));
+        if let Some(missing) = expected.keys().find(|labels| !ledger.may_be_deleted(labels, at)) {
+            let violation = Violation::new("S4", format!("{}: {missing} is missing", here()));
+            return Err(violation.of_sample(missing, at));
         }
         Ok(())
     }
@@ -317,7 +324,11 @@ impl Oracle {
         let expected: BTreeSet<&Labels> =
             if apart < self.staleness_gap_ms { ended.collect() } else { BTreeSet::new() };
         let markers: BTreeSet<&Labels> = record.markers.iter().copied().collect();
-        if let Some(wrong) = expected.symmetric_difference(&markers).next() {
+        // Of a series that is partly deleted, what came before a scrape is not known from outside.
+        let deleted = |labels: &&&Labels| {
+            ledger.deletions.iter().any(|deletion| deletion.metric == labels.metric_name())
+        };
+        if let Some(wrong) = expected.symmetric_difference(&markers).find(|labels| !deleted(labels)) {
             let how = if markers.contains(wrong) { "ends without reason" } else { "does not end" };
             let detail = format!("{wrong} {how} at {at}; the scrape before was at {previous_at}");
             return Err(Violation::new("S13", detail));
@@ -380,6 +391,18 @@ fn check_shape(rows: &Rows) -> Result<(), Violation> {
     for (labels, samples) in rows {
         if samples.is_empty() || samples.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
             return Err(Violation::new("S2", format!("{labels}: its samples are not in order of time")));
+        }
+    }
+    Ok(())
+}
+
+/// What was deleted before the reader began is not there.
+fn check_deletions(rows: &Rows, promised: &Promised) -> Result<(), Violation> {
+    for deletion in &promised.deletions {
+        for (labels, samples) in rows.iter().filter(|(labels, _)| labels.metric_name() == deletion.metric) {
+            if let Some((at, _)) = samples.iter().find(|(at, _)| deletion.covers(labels, *at)) {
+                return Err(Violation::new("P17", format!("{labels} at {at} was deleted and is there")));
+            }
         }
     }
     Ok(())

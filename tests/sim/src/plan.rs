@@ -95,6 +95,11 @@ impl Plan {
             delete_consumed_rows: random.chance(0.5),
             late_blocks_max: [2, 8][pick(&mut random, 2)],
             merge_inputs_max: [4, 12, 48][pick(&mut random, 3)],
+            merge_samples_max: [1_000, 5_000, 50_000_000][pick(&mut random, 3)],
+            part_samples_max: [1_000, 4_000][pick(&mut random, 2)],
+            part_series_max: [20, 1_000][pick(&mut random, 2)],
+            part_lease_ms: 600_000,
+            part_time_min_ms: 60_000,
             job_samples_max: [500, 20_000_000, 20_000_000][pick(&mut random, 3)],
             ..settings
         }

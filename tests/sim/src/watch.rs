@@ -11,9 +11,9 @@ use platform::{
 use platform_sim::Handle;
 use tsdb::Scope;
 use tsdb::keys::{Keys, SegmentKey};
-use wire::Head;
+use wire::{Head, Manifest};
 
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Violation};
 use crate::lock;
 use crate::marks::Marks;
 
@@ -128,8 +128,39 @@ impl Watch {
         }
     }
 
+    /// S6: what follows a head was computed from it: the watermark does not go back, and no block is lost on the way.
+    fn check_commit(&self, before: Option<&Row>, value: &Bytes) -> Option<Violation> {
+        let decode = |value: &Bytes| wire::decode::<Head>("head", value).ok();
+        let (before, after) = (decode(&before?.value)?, decode(value)?);
+        if after.watermark < before.watermark {
+            let detail = format!("watermark {} follows {}", after.watermark, before.watermark);
+            return Some(Violation::new("S6", detail));
+        }
+        let manifest = |head: &Head| {
+            let body = self.world.object(head.manifest.as_ref()?)?;
+            wire::decode::<Manifest>("manifest", &body).ok()
+        };
+        if before.manifest == after.manifest {
+            return None;
+        }
+        let (before, after) = (manifest(&before)?, manifest(&after)?);
+        let named: BTreeSet<&String> = after
+            .blocks
+            .iter()
+            .map(|block| &block.id)
+            .chain(after.retired.iter().map(|retired| &retired.id))
+            .collect();
+        let lost = before.blocks.iter().find(|block| !named.contains(&block.id))?;
+        Some(Violation::new("S6", format!("a commit forgets block {}", lost.id)))
+    }
+
     fn head_set(&self, before: Option<&Row>, expected: u64, value: &Bytes, cas: &Result<Cas, PlatformError>) {
         let is_fence = before.is_some_and(|row| row.version == expected && row.value == *value);
+        if matches!(cas, Ok(Cas::Done(_)))
+            && let Some(violation) = self.check_commit(before, value)
+        {
+            lock(&self.ledger).violate(violation);
+        }
         let mut state = lock(&self.state);
         match cas {
             Ok(Cas::Done(version)) => {

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use storage::Scrape;
 
 use super::faults::{FATES, deliver_with};
-use super::model::{Contents, Given, ask, between, expected, give, labels, scrape, settings};
+use super::model::{Contents, Given, ask, between, contents, expected, give, labels, scrape, settings};
 use super::world::World;
 use crate::keys::{DAY_MS, HOUR_MS};
 use crate::{Settings, Store};
@@ -140,6 +140,15 @@ impl History {
     fn check(&self) {
         let all = self.expected();
         assert_eq!(ask(&self.world, &self.store, i64::MIN, i64::MAX), all);
+        let mut scanned = Vec::new();
+        let mut visit = |series| {
+            scanned.push(series);
+            std::ops::ControlFlow::Continue(())
+        };
+        let everything = crate::ScanQuery::default();
+        self.world.run(self.store.scan(&everything, &mut visit)).unwrap().unwrap();
+        scanned.sort_by(|a, b| a.labels.cmp(&b.labels));
+        assert_eq!(contents(&scanned), all);
         for (min, max) in [(self.tick - 3 * HOUR_MS, self.tick - HOUR_MS), (0, self.tick - 30 * 60_000)] {
             assert_eq!(ask(&self.world, &self.store, min, max), between(&all, min, max), "{min}..={max}");
         }

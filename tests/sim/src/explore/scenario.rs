@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use platform::{Deadline, Handler, Queue, Receipt, Retry};
-use platform_sim::{Ended, Latency, Snapshot, WorldOptions};
+use platform_sim::{Ended, Fate, FaultPlan, Latency, Operation, Random, Situation, Snapshot, WorldOptions};
 use telemetry::Metrics;
 use tsdb::Settings;
 use wire::{
@@ -16,7 +16,7 @@ use wire::{
 
 use crate::audit::{self, HeadAudit};
 use crate::fleet::{Behaviour, Fleet, POOL, TaskName};
-use crate::ledger::{AckedTask, Ledger, Violation};
+use crate::ledger::{AckedTask, Deletion, Ledger, Violation};
 use crate::lock;
 use crate::marks::Marks;
 use crate::mutant::{Hooks, Mutant};
@@ -31,14 +31,25 @@ use crate::workers::scrape_due;
 pub enum Kind {
     /// One message delivered to two scrapers, time passing, two compactors, a collector, a reader.
     Write,
-    /// The same with payloads in objects.
+    /// The small one with payloads in objects.
     WriteBulky,
-    /// The same where the scrapers are so slow that their segment gets a name of its own.
+    /// The small one where the targets may be so slow that their segment gets a name of its own.
     WriteSlow,
+    /// Two messages of a source, each delivered to the same two sandboxes, so that the second segment may be coded against
+    /// the first; a reader.
+    Chain,
     /// One message delivered to two scrapers, time passing, a compactor, a reader: small enough for every run of the tests.
     WriteSmall,
     /// Two compactors that merge the same blocks, a collector, a reader.
     Merge,
+    /// Two compactors that merge the same blocks, and nobody else.
+    MergeTwice,
+    /// A merge in two parts: two compactors, a collector, a reader.
+    MergeParts,
+    /// A deletion while a compactor merges; a reader.
+    Delete,
+    /// A merge that crashed before its commit, and left a block: a compactor, a collector.
+    Orphan,
     /// A block past its retention: two compactors, a collector, a reader.
     Retention,
     /// A rule group: one tick delivered twice, the next tick once, a reader.
@@ -77,12 +88,17 @@ const PROCESSES: usize = 10;
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 13] = [
         Self::Write,
         Self::WriteBulky,
         Self::WriteSlow,
+        Self::Chain,
         Self::WriteSmall,
         Self::Merge,
+        Self::MergeTwice,
+        Self::MergeParts,
+        Self::Delete,
+        Self::Orphan,
         Self::Retention,
         Self::Rules,
         Self::Plan,
@@ -102,6 +118,8 @@ impl Kind {
             query_grace_ms: 0,
             retention_ms: None,
             merge_inputs_max: 8,
+            // Short, so that listing the hours that may hold segments takes few calls.
+            wal_expiry_ms: 3 * HOUR_MS,
             concurrency: 4,
             ..Settings::default()
         };
@@ -110,8 +128,11 @@ impl Kind {
                 Settings { window_ms: MINUTE_MS, ..settings }
             }
             Self::WriteBulky => Settings { window_ms: MINUTE_MS, inline_bytes_max: 0, ..settings },
+            Self::MergeParts => Settings { merge_samples_max: 0, part_series_max: 6, ..settings },
             Self::Retention => Settings { retention_ms: Some(HOUR_MS), ..settings },
-            Self::Merge | Self::Rules => settings,
+            Self::Merge | Self::MergeTwice | Self::Orphan | Self::Delete | Self::Rules | Self::Chain => {
+                settings
+            }
         }
     }
 }
@@ -241,16 +262,24 @@ impl<'a> World<'a> {
                 }
                 Ok(received)
             }
-            Kind::Merge | Kind::Retention => {
+            Kind::Merge
+            | Kind::MergeTwice
+            | Kind::MergeParts
+            | Kind::Delete
+            | Kind::Orphan
+            | Kind::Retention => {
                 for minute in [1, 21] {
                     self.scrape_window(&process, start + minute * MINUTE_MS)?;
                     self.wait_until(start + (minute + 14) * MINUTE_MS);
                     self.compact(&process)?;
                 }
                 self.wait_until(start + 2 * HOUR_MS + 8 * MINUTE_MS);
-                if kind == Kind::Merge {
+                if kind != Kind::Retention {
                     self.compact(&process)?;
                     self.wait_until(start + 2 * HOUR_MS + 10 * MINUTE_MS);
+                }
+                if kind == Kind::Orphan {
+                    self.crash_before_commit();
                 }
                 Ok(Vec::new())
             }
@@ -268,8 +297,27 @@ impl<'a> World<'a> {
                 // The first tick is over; of the two that follow, the earlier is delivered twice.
                 Ok(self.at_ticks(&process, &tasks, &ticks))
             }
+            Kind::Chain => {
+                self.scrape_window(&process, start + MINUTE_MS)?;
+                self.handle(
+                    &process.discovery,
+                    DiscoverTask { from: start + 2 * MINUTE_MS, until: start + 4 * MINUTE_MS },
+                )?;
+                // Both are due, and neither is late.
+                let queue = &*process.platform.scrape_queue;
+                let first = self.receive(queue, 1, 2)?;
+                let second = self.receive(queue, 1, 2)?;
+                Ok(first.into_iter().chain(second).collect())
+            }
             Kind::Plan => Ok(Vec::new()),
         }
+    }
+
+    fn crash_before_commit(&self) {
+        self.sim.set_faults(CrashAtCommit);
+        self.spawn_compact("crash", 9);
+        self.sim.run_for(Duration::from_millis(1));
+        self.sim.heal();
     }
 
     fn at_ticks(
@@ -368,7 +416,7 @@ impl<'a> World<'a> {
     /// Starts the invocations of the scenario.
     pub fn spawn_all(&self) {
         match self.scenario.kind {
-            Kind::Write | Kind::WriteBulky => {
+            Kind::Write => {
                 self.spawn_scrapes();
                 self.spawn_clock();
                 self.spawn_compact("compact 1", 3);
@@ -376,13 +424,30 @@ impl<'a> World<'a> {
                 self.spawn_collect(5);
                 self.spawn_reader(6);
             }
-            Kind::WriteSmall | Kind::WriteSlow => {
+            Kind::Chain => {
+                self.spawn_scrapes();
+                self.spawn_reader(6);
+            }
+            Kind::WriteSmall | Kind::WriteBulky | Kind::WriteSlow => {
                 self.spawn_scrapes();
                 self.spawn_clock();
                 self.spawn_compact("compact 1", 3);
                 self.spawn_reader(6);
             }
-            Kind::Merge | Kind::Retention => {
+            Kind::MergeTwice => {
+                self.spawn_compact("compact 1", 3);
+                self.spawn_compact("compact 2", 4);
+            }
+            Kind::Delete => {
+                self.spawn_delete(2);
+                self.spawn_compact("compact 1", 3);
+                self.spawn_reader(6);
+            }
+            Kind::Orphan => {
+                self.spawn_compact("compact 1", 3);
+                self.spawn_collect(5);
+            }
+            Kind::Merge | Kind::MergeParts | Kind::Retention => {
                 self.spawn_compact("compact 1", 3);
                 self.spawn_compact("compact 2", 4);
                 self.spawn_collect(5);
@@ -414,38 +479,22 @@ impl<'a> World<'a> {
         self.sim.spawn("time", async move { handle.jump(PASSES).await });
     }
 
+    /// Starts a sandbox for each delivery of a message; where there are several messages, it handles one after the other.
     fn spawn_scrapes(&self) {
-        for (nth, (body, receipt)) in self.scenario.deliveries.iter().enumerate() {
-            let Ok(task) = wire::decode::<ScrapeTask>("task", body) else { continue };
-            let (process, receipt) = (self.process(nth + 1), receipt.clone());
+        let tasks: Vec<(ScrapeTask, Receipt)> = self
+            .scenario
+            .deliveries
+            .iter()
+            .filter_map(|(body, receipt)| Some((wire::decode("task", body).ok()?, receipt.clone())))
+            .collect();
+        for nth in 0..2 {
+            let process = self.process(nth + 1);
+            let mine: Vec<(ScrapeTask, Receipt)> = tasks.iter().skip(nth).step_by(2).cloned().collect();
             let (ledger, handle, mutant) =
                 (Arc::clone(&self.ledger), (*self.sim).clone(), self.scenario.mutant);
             self.sim.spawn(&format!("scrape {}", nth + 1), async move {
-                let queue = Arc::clone(&process.platform.scrape_queue);
-                process.begin_task((task.tick, task.shard));
-                let promise = |task: &ScrapeTask| {
-                    acknowledge(&ledger, task, handle.now_ms());
-                    handle.observe(hash(&(task.tick, task.shard)));
-                };
-                if mutant == Some(Mutant::AcknowledgeFirst) {
-                    promise(&task);
-                    let _ = queue.delete(&receipt).await;
-                }
-                let before = process.metrics.missed_total("scraper");
-                let handled = process.scraper.handle(task.clone(), FOREVER).await;
-                let missed = process.metrics.missed_total("scraper") > before;
-                let done = match &handled {
-                    Ok(()) => true,
-                    Err(error) => {
-                        let retry = scraper_function::Scraper::retry(error);
-                        judge(&ledger, retry, error) || mutant == Some(Mutant::AcknowledgeFailures)
-                    }
-                };
-                if done {
-                    if !missed {
-                        promise(&task);
-                    }
-                    let _ = queue.delete(&receipt).await;
+                for (task, receipt) in mine {
+                    scrape(&process, &ledger, &handle, mutant, task, receipt).await;
                 }
             });
         }
@@ -496,6 +545,33 @@ impl<'a> World<'a> {
         });
     }
 
+    fn spawn_delete(&self, process: usize) {
+        let (process, ledger, handle) =
+            (self.process(process), Arc::clone(&self.ledger), (*self.sim).clone());
+        let deletion = Deletion {
+            metric: "raw".to_owned(),
+            min: 0,
+            max: handle.now_ms() - 10 * MINUTE_MS,
+            acked: false,
+        };
+        lock(&ledger).deletions.push(deletion.clone());
+        self.sim.spawn("delete", async move {
+            let matchers: Vec<_> = audit::metric(&deletion.metric).into_iter().collect();
+            let deleted = process.store.delete_series(&[matchers], deletion.min, deletion.max).await;
+            match deleted {
+                Ok(_) => {
+                    for deletion in &mut lock(&ledger).deletions {
+                        deletion.acked = true;
+                    }
+                    handle.observe(3);
+                }
+                Err(error) => {
+                    judge(&ledger, error.retry(), &error);
+                }
+            }
+        });
+    }
+
     fn spawn_reader(&self, process: usize) {
         let process = self.process(process);
         let (ledger, oracle, watch) =
@@ -504,9 +580,18 @@ impl<'a> World<'a> {
         self.sim.spawn("reader", async move {
             let now = handle.now_ms();
             let promised = audit::promised(&ledger, 0, now);
-            handle.learn(promised.tasks.len() as u64);
+            handle.learn(promised.tasks.len() as u64 * 10 + promised.deletions.len() as u64);
             // A reader that fails under faults tries again later.
-            let Ok(view) = audit::read(&process.store, &watch, 0, now, retention_ms).await else { return };
+            let view = match audit::read(&process.store, &watch, 0, now, retention_ms).await {
+                Ok(view) => view,
+                Err(violation) => {
+                    // A port may have failed; what is stored must not be wrong.
+                    if violation.detail.contains("orrupt") {
+                        lock(&ledger).violate(violation);
+                    }
+                    return;
+                }
+            };
             handle.observe(hash_rows(&view.rows));
             let mut ledger = lock(&ledger);
             if let Err(violation) = lock(&oracle).check(&view, &promised, &ledger) {
@@ -605,6 +690,55 @@ impl<'a> World<'a> {
             }
         }
         Ok(())
+    }
+}
+
+/// The first compare-and-set is never done: its caller crashes.
+struct CrashAtCommit;
+
+impl FaultPlan for CrashAtCommit {
+    fn fate(&mut self, situation: &Situation<'_>, _: &mut Random) -> Fate {
+        match situation.operation {
+            Operation::RowCompareAndSet => Fate::CrashBefore,
+            _ => Fate::Ok,
+        }
+    }
+}
+
+/// Handles a delivery of a scrape task, and acknowledges it.
+async fn scrape(
+    process: &Process,
+    ledger: &Mutex<Ledger>,
+    handle: &platform_sim::Handle,
+    mutant: Option<Mutant>,
+    task: ScrapeTask,
+    receipt: Receipt,
+) {
+    let queue = Arc::clone(&process.platform.scrape_queue);
+    process.begin_task((task.tick, task.shard));
+    let promise = |task: &ScrapeTask| {
+        acknowledge(ledger, task, handle.now_ms());
+        handle.observe(hash(&(task.tick, task.shard)));
+    };
+    if mutant == Some(Mutant::AcknowledgeFirst) {
+        promise(&task);
+        let _ = queue.delete(&receipt).await;
+    }
+    let before = process.metrics.missed_total("scraper");
+    let handled = process.scraper.handle(task.clone(), FOREVER).await;
+    let missed = process.metrics.missed_total("scraper") > before;
+    let done = match &handled {
+        Ok(()) => true,
+        Err(error) => {
+            let retry = scraper_function::Scraper::retry(error);
+            judge(ledger, retry, error) || mutant == Some(Mutant::AcknowledgeFailures)
+        }
+    };
+    if done {
+        if !missed {
+            promise(&task);
+        }
+        let _ = queue.delete(&receipt).await;
     }
 }
 

@@ -30,6 +30,8 @@ pub(super) struct Shared {
     early: Option<Option<Row>>,
     /// The hash of the head that was read last, and how many numbers were drawn since.
     seed: (u64, u64),
+    /// Whether a commit has forgotten its watermark; else it would be made for ever.
+    forgot: bool,
     /// The first time that was asked for.
     frozen_ms: Option<i64>,
 }
@@ -65,11 +67,15 @@ impl MutantObjects {
 
     async fn create_broken(&self, key: &str, mut body: Bytes) -> Result<Put, PlatformError> {
         let mut stored = self.key(key);
-        if self.mutant == Mutant::ForgetContext
+        let forgets = matches!(self.mutant, Mutant::ForgetContext | Mutant::ForgetTombstones);
+        if forgets
             && key.starts_with("manifest/")
             && let Ok(mut manifest) = wire::decode::<Manifest>("manifest", &body)
         {
-            manifest.context.clear();
+            match self.mutant {
+                Mutant::ForgetContext => manifest.context.clear(),
+                _ => manifest.tombstones.clear(),
+            }
             body = wire::encode(&manifest).into();
             let ulid = key.rsplit('/').next().and_then(|name| name.split('-').next()).unwrap_or_default();
             stored = keys().manifest(ulid, &body);
@@ -175,12 +181,12 @@ impl MutantRows {
                 self.delete_inputs(old.as_ref(), &head).await?;
                 self.inner.compare_and_set(key, expected, value).await
             }
-            Mutant::ForgetWatermark => {
+            Mutant::ForgetWatermark if !std::mem::replace(&mut lock(&self.shared).forgot, true) => {
                 let watermark = old.map_or(0, |old| old.watermark);
                 let value = wire::encode(&Head { watermark, ..head }).into();
                 self.inner.compare_and_set(key, expected, value).await
             }
-            Mutant::ForgetContext => {
+            Mutant::ForgetContext | Mutant::ForgetTombstones => {
                 let renamed =
                     head.manifest.as_ref().and_then(|key| lock(&self.shared).renamed.get(key).cloned());
                 let manifest = renamed.or(head.manifest);
