@@ -526,8 +526,9 @@ impl Day {
     fn idle(&mut self) -> Result<(), Violation> {
         const DAY: Duration = Duration::from_secs(86_400);
         let expiry = Duration::from_millis(self.settings.wal_expiry_ms.unsigned_abs());
-        for pass in 0..3 {
-            self.world.run_for(if pass == 0 { expiry + DAY } else { Duration::from_secs(3_600) });
+        for pass in 0..4 {
+            // First what is left is compacted: segments that expire before are lost.
+            self.world.run_for(if pass == 1 { expiry + DAY } else { Duration::from_secs(3_600) });
             let now = self.world.now_ms();
             for (name, scheduled) in [
                 ("compact", Scheduled::Compact(CompactTask { tick: now, work: CompactWork::All })),
@@ -537,6 +538,9 @@ impl Day {
                 self.world.run_for(10 * MINUTE);
             }
         }
+        if let Some(violation) = lock(&self.ledger).violations.first() {
+            return Err(violation.clone());
+        }
         let manifest: Option<Manifest> = self.head.check(&self.world, &self.watch)?;
         let key = self.watch.head().and_then(|(_, head)| head.manifest);
         let garbage = audit::garbage(&self.world, manifest.as_ref(), key.as_deref());
@@ -544,10 +548,7 @@ impl Day {
             let detail = format!("{} objects are garbage, the first is {first}", garbage.len());
             return Err(Violation::new("L5", detail));
         }
-        match lock(&self.ledger).violations.first() {
-            Some(violation) => Err(violation.clone()),
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     fn outcome(self, violation: Option<Violation>) -> Outcome {

@@ -89,8 +89,8 @@ const REPORT: [&str; 5] = [
 const HOUR_MS: i64 = 3_600_000;
 /// A target answers within so long of its scrape's timestamp, ms: its timeout, and clocks that differ.
 const ANSWER_MS: std::ops::RangeInclusive<i64> = -5_000..=20_000;
-/// Of scrapes closer than this, ms, the order of their ticks is not known.
-const CLOSE_MS: i64 = 25_000;
+/// Of scrapes closer than this, ms, one of which failed, the order of their ticks is not known.
+const CLOSE_MS: i64 = 65_000;
 /// Scrapes about as far apart as the staleness gap, to this many ms, may or may not have markers between them.
 const GAP_SLACK_MS: i64 = 60_000;
 
@@ -217,31 +217,50 @@ impl Oracle {
         ledger: &Ledger,
         found: &mut Found,
     ) -> Result<(), Violation> {
-        let mut before: Option<(i64, BTreeSet<&Labels>)> = None;
-        let mut iter = records.iter().peekable();
-        while let Some((at, record)) = iter.next() {
-            if !record.real.is_empty() {
-                self.check_scrape(target, *at, record, ledger, found)?;
-                found.audited.scrapes += 1;
+        for (at, record) in records.iter().filter(|(_, record)| !record.real.is_empty()) {
+            self.check_scrape(target, *at, record, ledger, found)?;
+            found.audited.scrapes += 1;
+        }
+        // Scrapes follow each other as their ticks do. The tick of one that failed is known to a minute only.
+        let mut ordered: Vec<(i64, bool, i64, &Record<'_>)> = records
+            .iter()
+            .map(|(at, record)| {
+                let tick = self.tick(record);
+                (tick.unwrap_or(*at), tick.is_some() || record.real.is_empty(), *at, record)
+            })
+            .collect();
+        ordered.sort_by_key(|(key, _, at, _)| (*key, *at));
+        for (nth, (key, known, at, record)) in ordered.iter().enumerate().skip(1) {
+            let Some((previous_key, previous_known, previous_at, previous)) = ordered.get(nth - 1) else { continue };
+            let next = ordered.get(nth + 1);
+            let close = |other: i64, other_known: bool| {
+                (other - key).abs() < CLOSE_MS && !(*known && other_known) || other == *key
+            };
+            let unordered = close(*previous_key, *previous_known)
+                || next.is_some_and(|(next, next_known, _, _)| close(*next, *next_known))
+                || ledger.slow_near(previous_key - CLOSE_MS, at + CLOSE_MS);
+            if *at > view.settled {
+                continue;
             }
-            let close = |other: i64| (other - at).abs() < CLOSE_MS;
-            let next_is_close = iter.peek().is_some_and(|(next, _)| close(**next));
-            let previous_at = before.as_ref().map(|(at, _)| *at);
-            let unordered = next_is_close
-                || previous_at.is_some_and(close)
-                || ledger.slow_near(previous_at.unwrap_or(*at) - CLOSE_MS, at + 3 * CLOSE_MS);
-            match &before {
-                _ if *at > view.settled => {}
-                Some(_) if unordered => found.audited.unordered += 1,
-                Some((previous_at, previous)) => {
-                    self.check_markers(target, *at, record, *previous_at, previous, ledger)?;
-                    found.audited.markers += record.markers.len() as u64;
-                }
-                None => {}
+            if unordered {
+                found.audited.unordered += 1;
+                continue;
             }
-            before = Some((*at, record.real.iter().map(|(labels, _)| *labels).collect()));
+            let previous: BTreeSet<&Labels> = match previous_at < at {
+                true => previous.real.iter().map(|(labels, _)| *labels).collect(),
+                // Time did not advance: no series ends.
+                false => BTreeSet::new(),
+            };
+            self.check_markers(target, *at, record, *previous_at, &previous, ledger)?;
+            found.audited.markers += record.markers.len() as u64;
         }
         Ok(())
+    }
+
+    /// The tick of a scrape that succeeded.
+    fn tick(&self, record: &Record<'_>) -> Option<i64> {
+        let attempt = record.real.iter().find(|(labels, _)| labels.metric_name() == "attempt")?;
+        self.fleet.served(f64::from_bits(attempt.1) as u64).map(|served| served.task.0)
     }
 
     /// S3, S4: everything of one attempt's body and its report, and nothing else.

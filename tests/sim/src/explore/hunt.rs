@@ -40,7 +40,8 @@ fn home(mutant: Mutant) -> (Kind, u8, u8) {
         | Mutant::ForgetWatermark
         | Mutant::ForgetContext
         | Mutant::ReverseList => (Kind::WriteSmall, 0, 0),
-        Mutant::HeadBeforeList | Mutant::NeverLate | Mutant::NoGrace => (Kind::WriteSmall, 1, 0),
+        Mutant::NeverLate | Mutant::NoGrace => (Kind::WriteSmall, 1, 0),
+        Mutant::HeadBeforeList => (Kind::Expire, 1, 0),
         Mutant::AcknowledgeFailures
         | Mutant::TidyUnknown
         | Mutant::UnknownIsDone

@@ -11,7 +11,7 @@ use platform_sim::{Ended, Fate, FaultPlan, Latency, Operation, Random, Situation
 use telemetry::Metrics;
 use tsdb::Settings;
 use wire::{
-    CollectTask, CompactTask, CompactWork, ConfigBundle, DiscoverTask, RuleFileText, RuleTask, ScrapeTask,
+    CollectTask, CompactTask, CompactWork, ConfigBundle, DiscoverTask, Manifest, RuleFileText, RuleTask, ScrapeTask,
 };
 
 use crate::audit::{self, HeadAudit};
@@ -50,6 +50,8 @@ pub enum Kind {
     Delete,
     /// A merge that crashed before its commit, and left a block: a compactor, a collector.
     Orphan,
+    /// A segment long ready to be compacted, and then to be deleted: a compactor, a collector, a reader.
+    Expire,
     /// A block past its retention: two compactors, a collector, a reader.
     Retention,
     /// A rule group: one tick delivered twice, the next tick once, a reader.
@@ -88,7 +90,7 @@ const PROCESSES: usize = 10;
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Write,
         Self::WriteBulky,
         Self::WriteSlow,
@@ -99,6 +101,7 @@ impl Kind {
         Self::MergeParts,
         Self::Delete,
         Self::Orphan,
+        Self::Expire,
         Self::Retention,
         Self::Rules,
         Self::Plan,
@@ -124,7 +127,7 @@ impl Kind {
             ..Settings::default()
         };
         match self {
-            Self::Write | Self::WriteSlow | Self::WriteSmall | Self::Plan => {
+            Self::Write | Self::WriteSlow | Self::WriteSmall | Self::Expire | Self::Plan => {
                 Settings { window_ms: MINUTE_MS, ..settings }
             }
             Self::WriteBulky => Settings { window_ms: MINUTE_MS, inline_bytes_max: 0, ..settings },
@@ -299,15 +302,21 @@ impl<'a> World<'a> {
             }
             Kind::Chain => {
                 self.scrape_window(&process, start + MINUTE_MS)?;
-                self.handle(
-                    &process.discovery,
-                    DiscoverTask { from: start + 2 * MINUTE_MS, until: start + 4 * MINUTE_MS },
-                )?;
-                // Both are due, and neither is late.
-                let queue = &*process.platform.scrape_queue;
-                let first = self.receive(queue, 1, 2)?;
-                let second = self.receive(queue, 1, 2)?;
+                let messages = self.plan_window(&process, start + 2 * MINUTE_MS)?;
+                let first = self.receive(&*process.platform.scrape_queue, messages, 2)?;
+                // The next message of the same targets differs in its tick.
+                let next = |(body, receipt): &(Bytes, Receipt)| {
+                    let mut task: ScrapeTask = wire::decode("task", body).ok()?;
+                    task.tick += MINUTE_MS;
+                    Some((Bytes::from(wire::encode(&task)), receipt.clone()))
+                };
+                let second: Vec<(Bytes, Receipt)> = first.iter().filter_map(next).collect();
                 Ok(first.into_iter().chain(second).collect())
+            }
+            Kind::Expire => {
+                self.scrape_window(&process, start + MINUTE_MS)?;
+                self.wait_until(start + 40 * MINUTE_MS);
+                Ok(Vec::new())
             }
             Kind::Plan => Ok(Vec::new()),
         }
@@ -443,6 +452,11 @@ impl<'a> World<'a> {
                 self.spawn_compact("compact 1", 3);
                 self.spawn_reader(6);
             }
+            Kind::Expire => {
+                self.spawn_compact("compact 1", 3);
+                self.spawn_collect(5);
+                self.spawn_reader(6);
+            }
             Kind::Orphan => {
                 self.spawn_compact("compact 1", 3);
                 self.spawn_collect(5);
@@ -494,6 +508,12 @@ impl<'a> World<'a> {
                 (Arc::clone(&self.ledger), (*self.sim).clone(), self.scenario.mutant);
             self.sim.spawn(&format!("scrape {}", nth + 1), async move {
                 for (task, receipt) in mine {
+                    // The second sandbox gets its next message first.
+                    let due = task.tick + i64::from(nth == 0);
+                    let wait = u64::try_from(due - handle.now_ms()).unwrap_or(0);
+                    if wait > 1_000 {
+                        process.platform.clock.sleep(Duration::from_millis(wait)).await;
+                    }
                     scrape(&process, &ledger, &handle, mutant, task, receipt).await;
                 }
             });
@@ -617,6 +637,8 @@ impl<'a> World<'a> {
         if self.scenario.kind == Kind::Rules {
             return self.audit_rules();
         }
+        // Now, for a merge takes once what is there twice.
+        self.audit_blocks(&mut head)?;
         let process = self.process(7);
         for hours in [1, 30] {
             self.wait_until(self.sim.now_ms() + hours * HOUR_MS);
@@ -628,18 +650,23 @@ impl<'a> World<'a> {
             head.check(&self.sim, &self.watch)?;
             self.audit_view()?;
         }
-        let Some(manifest) = head.check(&self.sim, &self.watch)? else { return Ok(()) };
-        let objects = self.sim.platform().objects;
-        let doubled = self.run(audit::doubled(&objects, &manifest))??;
-        if doubled > 0 {
-            return Err(Violation::new("S2", format!("{doubled} samples are in two blocks")));
-        }
+        let Some(manifest) = self.audit_blocks(&mut head)? else { return Ok(()) };
         let key = self.watch.head().and_then(|(_, head)| head.manifest);
         // The last day's layouts stay until their day is over.
         let garbage = audit::garbage(&self.sim, Some(&manifest), key.as_deref());
         match garbage.first() {
             Some(first) => Err(Violation::new("L5", format!("{first} is garbage"))),
             None => Ok(()),
+        }
+    }
+
+    /// No sample is in two blocks.
+    fn audit_blocks(&self, head: &mut HeadAudit) -> Result<Option<Manifest>, Violation> {
+        let Some(manifest) = head.check(&self.sim, &self.watch)? else { return Ok(None) };
+        let objects = self.sim.platform().objects;
+        match self.run(audit::doubled(&objects, &manifest))?? {
+            0 => Ok(Some(manifest)),
+            doubled => Err(Violation::new("S2", format!("{doubled} samples are in two blocks"))),
         }
     }
 
