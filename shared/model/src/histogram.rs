@@ -255,8 +255,7 @@ mod tests {
             positive_buckets: vec![1.0; buckets],
             ..FloatHistogram::default()
         };
-        let empty =
-            |spans: usize| FloatHistogram { negative_spans: vec![Span::default(); spans], ..wide(1) };
+        let empty = |spans: usize| FloatHistogram { negative_spans: vec![Span::default(); spans], ..wide(1) };
         let most = BUCKETS_PER_SIGN_MAX;
         assert_eq!((wide(most).validate(), empty(most).validate()), (Ok(()), Ok(())));
         assert_eq!(wide(most + 1).validate(), Err(HistogramError::TooManyBuckets(most + 1)));

@@ -22,6 +22,9 @@ const USAGE: &str = "usage: sim days COUNT [--from SEED] [--threads N]\n       \
                      sim mutants [--days COUNT]\n       \
                      sim seed SEED [--hours N] [--records N] [--mutant NAME]\n";
 
+/// What days came to: figures, the days with violations by seed, and how many days there were.
+type Total = (Figures, Vec<(u64, Outcome)>, u64);
+
 /// Hours of faults of a simulated day.
 const DAY_HOURS: u32 = 24;
 
@@ -73,7 +76,7 @@ fn days(options: &Options, out: &mut (dyn Write + Send)) -> std::io::Result<bool
     let count = options.words.first().and_then(|text| text.parse().ok()).unwrap_or(10);
     let (first, threads) = (options.number("from", 1), options.number("threads", 2));
     let next = AtomicU64::new(0);
-    let total: Mutex<(Figures, Vec<(u64, Outcome)>, u64)> = Mutex::default();
+    let total: Mutex<Total> = Mutex::default();
     let out = Mutex::new(out);
     std::thread::scope(|scope| {
         for _ in 0..threads {

@@ -11,7 +11,8 @@ use platform_sim::{Ended, Fate, FaultPlan, Latency, Operation, Random, Situation
 use telemetry::Metrics;
 use tsdb::Settings;
 use wire::{
-    CollectTask, CompactTask, CompactWork, ConfigBundle, DiscoverTask, Manifest, RuleFileText, RuleTask, ScrapeTask,
+    CollectTask, CompactTask, CompactWork, ConfigBundle, DiscoverTask, Manifest, RuleFileText, RuleTask,
+    ScrapeTask,
 };
 
 use crate::audit::{self, HeadAudit};
