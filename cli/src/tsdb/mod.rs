@@ -72,7 +72,7 @@ pub(crate) fn main(command: &TsdbCommand) -> ExitCode {
             TsdbCommand::Verify(flags) => verify::run(flags).await,
             TsdbCommand::Dump(flags) => dump::run(flags).await,
             TsdbCommand::DumpOpenmetrics(flags) => dump::run_openmetrics(flags).await,
-            TsdbCommand::CreateBlocksFrom(flags) => import::run(flags).await,
+            TsdbCommand::CreateBlocksFrom(flags) => Box::pin(import::run(flags)).await,
         }
     });
     match outcome {

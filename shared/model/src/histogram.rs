@@ -9,8 +9,11 @@ use crate::value::is_stale_nan;
 pub const CUSTOM_BUCKETS_SCHEMA: i32 = -53;
 /// Smallest and largest schema of exponential buckets; a bucket's width factor is `2^(2^-schema)`.
 pub const EXPONENTIAL_SCHEMAS: std::ops::RangeInclusive<i32> = -4..=8;
-/// Most buckets of one histogram that is accepted from outside, both signs together.
+/// Most buckets of one histogram that is accepted from outside, both signs together; and most custom bounds.
 pub const BUCKETS_MAX: usize = 1 << 16;
+/// Most buckets of one sign, and most spans: these may be empty. What is stored is read under these bounds, so nothing
+/// beyond them may be accepted.
+pub const BUCKETS_PER_SIGN_MAX: usize = BUCKETS_MAX / 2;
 
 /// A run of consecutive buckets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -101,7 +104,7 @@ pub enum HistogramError {
     /// Custom bounds are not ascending or not finite.
     #[error("histogram custom bounds must be in strictly increasing order")]
     CustomBounds,
-    /// More buckets than [`BUCKETS_MAX`].
+    /// More buckets than [`BUCKETS_MAX`] or [`BUCKETS_PER_SIGN_MAX`], or more spans.
     #[error("histogram has too many buckets: {0}")]
     TooManyBuckets(usize),
 }
@@ -157,6 +160,11 @@ impl FloatHistogram {
         let total = self.positive_buckets.len().saturating_add(self.negative_buckets.len());
         if total > BUCKETS_MAX || self.custom_values.len() > BUCKETS_MAX {
             return Err(HistogramError::TooManyBuckets(total.max(self.custom_values.len())));
+        }
+        let spans = self.positive_spans.len().max(self.negative_spans.len());
+        let one_sign = self.positive_buckets.len().max(self.negative_buckets.len()).max(spans);
+        if one_sign > BUCKETS_PER_SIGN_MAX {
+            return Err(HistogramError::TooManyBuckets(one_sign));
         }
         if self.uses_custom_buckets() {
             if !self.custom_values.is_sorted_by(|a, b| a < b)
@@ -238,6 +246,20 @@ mod tests {
             ..FloatHistogram::default()
         };
         assert_eq!(custom.validate(), Err(HistogramError::CustomBounds));
+    }
+
+    #[test]
+    fn more_buckets_or_spans_than_a_store_reads_back_are_refused() {
+        let wide = |buckets: usize| FloatHistogram {
+            positive_spans: vec![Span { offset: 0, length: buckets as u32 }],
+            positive_buckets: vec![1.0; buckets],
+            ..FloatHistogram::default()
+        };
+        let empty = |spans: usize| FloatHistogram { negative_spans: vec![Span::default(); spans], ..wide(1) };
+        let most = BUCKETS_PER_SIGN_MAX;
+        assert_eq!((wide(most).validate(), empty(most).validate()), (Ok(()), Ok(())));
+        assert_eq!(wide(most + 1).validate(), Err(HistogramError::TooManyBuckets(most + 1)));
+        assert_eq!(empty(most + 1).validate(), Err(HistogramError::TooManyBuckets(most + 1)));
     }
 
     #[test]

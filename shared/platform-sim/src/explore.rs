@@ -92,7 +92,7 @@ impl Handle {
     /// A hash of the world's state, as the driver is told it.
     #[must_use]
     pub fn state_hash(&self) -> u64 {
-        self.state_hash_of(&self.lock())
+        state_hash_of(&self.lock())
     }
 
     /// Makes something that a checker has noticed part of the world's state.
@@ -132,7 +132,7 @@ impl Handle {
 
     /// Asks the driver, if there is one, which of the actors that are ready goes on; `None` where nothing can.
     pub(crate) fn choose(&self, state: &mut State, ready: &[ActorId]) -> Option<Chosen> {
-        let hash = self.state_hash_of(state);
+        let hash = state_hash_of(state);
         let named = |id: &ActorId| Step::Actor(*id, state.actors.name(*id));
         let mut steps: Vec<Step> = ready.iter().map(named).collect();
         let explore = state.explore.as_mut()?;
@@ -156,13 +156,6 @@ impl Handle {
             }
         }
     }
-
-    fn state_hash_of(&self, state: &State) -> u64 {
-        let Some(explore) = state.explore.as_ref() else { return 0 };
-        let lands = explore.lands.iter().fold(explore.observed, |sum, land| sum.wrapping_add(land.hash));
-        let parts = [state.stores.hash(), state.actors.histories(), lands, state.now_ns];
-        parts.iter().fold(0xcbf2_9ce4_8422_2325, |hash, part| fnv_from(hash, &part.to_le_bytes()))
-    }
 }
 
 impl Explore {
@@ -181,4 +174,11 @@ impl State {
             self.actors.learn(what);
         }
     }
+}
+
+fn state_hash_of(state: &State) -> u64 {
+    let Some(explore) = state.explore.as_ref() else { return 0 };
+    let lands = explore.lands.iter().fold(explore.observed, |sum, land| sum.wrapping_add(land.hash));
+    let parts = [state.stores.hash(), state.actors.histories(), lands, state.now_ns];
+    parts.iter().fold(0xcbf2_9ce4_8422_2325, |hash, part| fnv_from(hash, &part.to_le_bytes()))
 }

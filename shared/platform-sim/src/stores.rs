@@ -73,7 +73,8 @@ impl Stores {
         }
         let count = self.created.entry(key.to_owned()).or_default();
         *count += 1;
-        let version = Version(format!("v{count}"));
+        // No two objects have one version, whatever their keys.
+        let version = Version(format!("{:016x}.{count}", fnv(key.as_bytes())));
         let stored = Stored { version: version.clone(), body };
         self.hash = self.hash.wrapping_add(object_hash(key, &stored));
         self.objects.insert(key.to_owned(), stored);

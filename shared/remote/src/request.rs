@@ -14,6 +14,8 @@ use crate::{v1, v2};
 
 /// Reasons that are told at most; the others are counted.
 const REASONS_MAX: usize = 50;
+/// The most of a reason that is told, bytes: labels may be very long, and a series may be refused again and again.
+const REASON_BYTES_MAX: usize = 4 << 10;
 
 /// A float of a series at an instant.
 #[derive(Clone, Copy, Debug)]
@@ -58,7 +60,13 @@ impl Refusals {
     /// Notes a refusal.
     pub(crate) fn add(&mut self, reason: impl FnOnce() -> String) {
         if self.reasons.len() < REASONS_MAX {
-            self.reasons.push(reason());
+            let mut reason = reason();
+            if reason.len() > REASON_BYTES_MAX {
+                reason.truncate(reason.floor_char_boundary(REASON_BYTES_MAX));
+                reason.push_str("...");
+                reason.shrink_to_fit();
+            }
+            self.reasons.push(reason);
         } else {
             self.untold += 1;
         }

@@ -108,6 +108,22 @@ fn integer_histograms_become_float_histograms() {
 }
 
 #[test]
+fn what_is_told_of_very_long_labels_is_short() {
+    let value = "ü".repeat(100_000);
+    let series = TimeSeries {
+        labels: labels(&[("__name__", "m"), ("long", &value)]),
+        samples: vec![Sample { timestamp: FUTURE + 1, value: 1.0 }; 60],
+        ..TimeSeries::default()
+    };
+    let request = WriteRequest { series: vec![series], ..WriteRequest::default() };
+    for read in [v1(&encode_v1(&request)), v2(&encode_v2(&request))] {
+        let told = read.unwrap().refused.told().unwrap();
+        assert!(told.len() < 300_000, "{}", told.len());
+        assert!(told.starts_with("out of bounds: ") && told.ends_with("...\nand 10 more"));
+    }
+}
+
+#[test]
 fn labels_may_come_in_any_order_and_empty_ones_are_none() {
     let body = with_label_pairs(&[(b"z", b"1"), (b"__name__", b"m"), (b"a", b"")]);
     let read = v1(&body).unwrap();

@@ -14,6 +14,10 @@ use crate::metadata::MetadataLines;
 const AHEAD_MS_MAX: i64 = 10 * 60 * 1000;
 /// How far in the past, ms: what Prometheus's head accepts by default, half a block of two hours.
 const BEHIND_MS_MAX: i64 = 60 * 60 * 1000;
+/// Series of one scrape, whatever `sample_limit` is: half of what a store reads back of one source.
+pub(crate) const SERIES_MAX: u64 = 1 << 21;
+/// Bytes of the labels of one scrape: half of what a store reads back of one source.
+pub(crate) const LABEL_BYTES_MAX: usize = 256 << 20;
 
 /// What a body is read under.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +27,10 @@ pub(crate) struct BodyRules {
     pub(crate) honor_timestamps: bool,
     /// `sample_limit`; 0 for none.
     pub(crate) samples_max: u64,
+    /// More series than a store takes of one target.
+    pub(crate) series_max: u64,
+    /// More label text than a store takes of one target, bytes.
+    pub(crate) label_bytes_max: usize,
 }
 
 /// What was counted on the way; it is reported for failed scrapes too.
@@ -55,7 +63,8 @@ pub(crate) fn read_body(
 ) -> (BodyCounts, Result<Contents, ScrapeError>) {
     let mut lines = MetadataLines::default();
     let samples = Vec::with_capacity(cache.size_hint());
-    let mut reader = BodyReader { rules, cache, samples, counts: BodyCounts::default(), appended: 0 };
+    let counts = BodyCounts::default();
+    let mut reader = BodyReader { rules, cache, samples, counts, appended: 0, label_bytes: 0 };
     let result = reader.read(body, &mut lines);
     let BodyReader { samples, counts, cache, .. } = reader;
     // A body without a byte says nothing about which series there are.
@@ -71,6 +80,8 @@ struct BodyReader<'c> {
     counts: BodyCounts,
     /// Samples that count towards `sample_limit`.
     appended: u64,
+    /// Bytes of the samples' labels.
+    label_bytes: usize,
 }
 
 impl BodyReader<'_> {
@@ -122,6 +133,7 @@ impl BodyReader<'_> {
                     return Ok(());
                 };
                 self.counts.series_added += u64::from(self.cache.note_sample(series, self.samples.len()));
+                self.label_bytes = self.label_bytes.saturating_add(labels.size_bytes());
                 self.samples.push(ScrapeSample { labels, value: exposed.value, timestamp });
             }
         }
@@ -129,11 +141,49 @@ impl BodyReader<'_> {
     }
 
     fn over_limit(&self) -> bool {
-        self.rules.samples_max > 0 && self.appended > self.rules.samples_max
+        (self.rules.samples_max > 0 && self.appended > self.rules.samples_max)
+            || self.appended > self.rules.series_max
+            || self.label_bytes > self.rules.label_bytes_max
     }
 
     fn is_out_of_bounds(&self, timestamp: TimestampMs) -> bool {
         let ahead = timestamp.saturating_sub(self.rules.timestamp);
         !(-BEHIND_MS_MAX..=AHEAD_MS_MAX).contains(&ahead)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Labels;
+
+    use super::*;
+    use crate::labels::Recipe;
+
+    #[test]
+    fn what_a_store_could_not_read_back_is_over_the_limit_without_a_sample_limit() {
+        let read = |series_max, label_bytes_max| {
+            let rules = BodyRules {
+                timestamp: 0,
+                honor_timestamps: true,
+                samples_max: 0,
+                series_max,
+                label_bytes_max,
+            };
+            let recipe = Recipe {
+                target: Labels::default(),
+                honor_labels: false,
+                relabel_configs: vec![],
+                labels_max: 0,
+                label_name_bytes_max: 0,
+                label_value_bytes_max: 0,
+            };
+            let mut cache = TargetCache::new(recipe);
+            read_body(b"a{l=\"12345678\"} 1\nb 1\n", rules, &mut cache)
+                .1
+                .map(|contents| contents.samples.len())
+        };
+        assert!(matches!(read(2, 100), Ok(2)));
+        assert!(matches!(read(1, 100), Err(ScrapeError::SampleLimit)));
+        assert!(matches!(read(2, 20), Err(ScrapeError::SampleLimit)));
     }
 }

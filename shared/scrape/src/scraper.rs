@@ -11,7 +11,7 @@ use storage::{Scrape, ScrapeOutcome, SourceId};
 use tracing::{debug, warn};
 use wire::ScrapeTarget;
 
-use crate::body::{BodyCounts, BodyRules, Contents, read_body};
+use crate::body::{BodyCounts, BodyRules, Contents, LABEL_BYTES_MAX, SERIES_MAX, read_body};
 use crate::cache::Caches;
 use crate::counts::{Counters, ScrapeCounts, add};
 use crate::error::ScrapeError;
@@ -180,6 +180,8 @@ impl Scraper {
             timestamp,
             honor_timestamps: config.honor_timestamps,
             samples_max: config.limits.samples_max,
+            series_max: SERIES_MAX,
+            label_bytes_max: LABEL_BYTES_MAX,
         };
         let mut cache = self.caches.take(job.source, recipe);
         let read = read_body(&answer.body, rules, &mut cache);

@@ -12,11 +12,12 @@
 //! - P12: what was not durable by the late bound counts as missed, though it may turn up in blocks. The compactor
 //!   waits longer than that bound, so what was in time is never passed by the watermark.
 
+use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
 use bytes::Bytes;
 use platform::RowPut;
-use storage::Scrape;
+use storage::{Coverage, Scrape, SourceId};
 
 use crate::error::TsdbError;
 use crate::keys::{Day, SegmentKey, Shard};
@@ -46,7 +47,7 @@ impl Store {
     /// Makes `scrapes` durable as the segment of `shard` at `tick`, ms.
     ///
     /// # Errors
-    /// [`TsdbError`]; where its retry is `Later` or `Ambiguous`, the same call may be made again.
+    /// [`TsdbError::Invalid`] where no reader would take it. Else any [`TsdbError`]; where its retry is `Later` or `Ambiguous`, the same call may be made again.
     pub async fn append(&self, tick: i64, shard: Shard, scrapes: &[Scrape]) -> Result<Appended, TsdbError> {
         let key = SegmentKey { tick, shard };
         let row_key = self.keys.segment(&key)?;
@@ -59,6 +60,7 @@ impl Store {
         if samples_of(scrapes) > SAMPLES_PER_SEGMENT_MAX {
             return Err(TsdbError::Invalid("segment: it has too many samples".to_owned()));
         }
+        check_layouts(scrapes)?;
         let options = EncodeOptions {
             chunk_samples: self.settings.chunk_samples,
             chain_segments_max: self.settings.chain_segments_max,
@@ -135,6 +137,23 @@ impl Store {
         self.ports.create_object(&self.keys.payload(key, &attempt), &payload).await?;
         Ok(Payload::Object { attempt, len: payload.len() as u64, front_len, index })
     }
+}
+
+/// What no reader would take must not be acknowledged: series of one source beyond the bounds of a layout. All that is
+/// pushed of a source has one layout.
+fn check_layouts(scrapes: &[Scrape]) -> Result<(), TsdbError> {
+    let mut pushed: BTreeMap<SourceId, (usize, usize)> = BTreeMap::new();
+    for scrape in scrapes {
+        let (mut own, partial) = ((0, 0), scrape.coverage == Coverage::Partial);
+        let sum = if partial { pushed.entry(scrape.source).or_default() } else { &mut own };
+        for labels in wal::series_of(scrape) {
+            *sum = (sum.0 + 1, sum.1.saturating_add(labels.size_bytes()));
+        }
+        if sum.0 > wal::SERIES_PER_LAYOUT_MAX || sum.1 > wal::LAYOUT_TEXT_BYTES_MAX / 4 * 3 {
+            return Err(TsdbError::Invalid("segment: a source has too many series".to_owned()));
+        }
+    }
+    Ok(())
 }
 
 fn samples_of(scrapes: &[Scrape]) -> usize {

@@ -135,7 +135,13 @@ impl Context<'_> {
         let is_busy = |block: &&BlockMeta| busy.contains(block.id.as_str());
         let mut jobs = Vec::new();
         let mut under_way = blocks.iter().any(is_busy);
-        if blocks.iter().all(|block| block.level < 3) {
+        // A block of level 2 that came meanwhile, even of a window that had none, would overlap what the day becomes.
+        let whole_day = self
+            .manifest
+            .merges
+            .iter()
+            .any(|merge| merge.level > 2 && blocks.iter().any(|block| merge.inputs.contains(&block.id)));
+        if !whole_day && blocks.iter().all(|block| block.level < 3) {
             let mut windows: BTreeMap<i64, Vec<&BlockMeta>> = BTreeMap::new();
             for block in blocks {
                 windows.entry(window_of(2, block.min_time)).or_default().push(block);

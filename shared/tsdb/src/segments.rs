@@ -12,7 +12,7 @@ mod closure;
 mod payloads;
 mod selection;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model::Matcher;
@@ -25,7 +25,7 @@ use crate::keys::SegmentKey;
 use crate::segment_row::{Payload, SegmentRow};
 use crate::store::Store;
 use crate::together::{Work, together};
-use crate::wal::{self, DecodedScrape, Index, Tips, WalError};
+use crate::wal::{self, BaseRef, DecodedScrape, Index, Tips, WalError};
 
 /// A decoded segment, or the part of it that was asked for.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Store {
         pages.iter().flatten().map(|row| SegmentRow::decode(&row.key.sort, &row.value)).collect()
     }
 
-    /// The segments of some rows, in their order.
+    /// The segments of some rows, in their order; without those that are coded against what has expired.
     pub(crate) async fn load_segments(
         &self,
         rows: &[&SegmentRow],
@@ -96,6 +96,12 @@ impl Store {
         Ok(found.into_iter().flatten().collect())
     }
 
+    /// Whether the row of a segment of `tick`, ms, may have expired. One that is coded against it can then never be read
+    /// again: that is a loss of minutes, and waiting for it would be the loss of all that follows.
+    fn has_expired(&self, tick: i64) -> bool {
+        self.ports.now().saturating_sub(tick) >= self.settings.wal_expiry_ms
+    }
+
     async fn decode_in_order(
         &self,
         closure: Closure<'_>,
@@ -111,8 +117,19 @@ impl Store {
         let mut uses = closure.uses();
         let mut tips = closure.tips;
         let mut found = BTreeMap::new();
+        let mut lost: BTreeSet<SegmentKey> = BTreeSet::new();
         for ((key, job), fetched) in closure.jobs.iter().zip(fetched) {
             let wanted = &fetched.front.index.bases;
+            let gone = |base: &&BaseRef| !tips.contains_key(&base.key);
+            if wanted
+                .iter()
+                .filter(gone)
+                .any(|base| lost.contains(&base.key) || self.has_expired(base.key.tick))
+            {
+                tracing::warn!(segment = %key, "a segment is lost: what it is coded against has expired");
+                lost.insert(key.clone());
+                continue;
+            }
             let bases: Vec<Arc<Tips>> =
                 wanted.iter().filter_map(|base| tips.get(&base.key).cloned()).collect();
             let decoded =

@@ -78,7 +78,7 @@ pub struct Settings {
     /// Bytes of decoded segments kept in memory; and again so many of how they left their series, for what is coded
     /// against them. Default: 64 MiB.
     pub segment_cache_bytes: usize,
-    /// Layouts kept in memory. Default: 4096.
+    /// Layouts kept in memory; one of more than 1,024 series counts as several. Default: 4096.
     pub layout_cache_entries: usize,
     /// Bytes of open blocks, their indexes above all, kept in memory; about. Default: 256 MiB.
     pub block_cache_bytes: usize,

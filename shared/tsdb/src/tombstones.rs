@@ -58,8 +58,13 @@ impl Store {
             return Ok(Deleted::default());
         }
         let id = self.ports.unique_id();
+        let mut deleted = Deleted::default();
         for _ in 0..ATTEMPTS_MAX {
             let parent = self.load().await?;
+            // A commit that was reported as lost may have been done, and others may have followed it.
+            if parent.manifest.tombstones.iter().any(|tombstone| tombstone.id == id) {
+                return Ok(deleted);
+            }
             if parent.manifest.tombstones.len() >= TOMBSTONES_MAX {
                 return Err(TsdbError::Invalid(format!(
                     "deletion: {TOMBSTONES_MAX} others are not carried out yet; clean tombstones first"
@@ -69,7 +74,7 @@ impl Store {
                 Err(error) if error.is_not_found() => continue,
                 blocks => blocks?,
             };
-            let deleted = Deleted {
+            deleted = Deleted {
                 blocks: blocks.len() as u64,
                 series: blocks.iter().map(|block| block.series).sum(),
             };

@@ -22,6 +22,9 @@ const USAGE: &str = "usage: sim days COUNT [--from SEED] [--threads N]\n       \
                      sim mutants [--days COUNT]\n       \
                      sim seed SEED [--hours N] [--records N] [--mutant NAME] [--shrink yes]\n";
 
+/// What days came to: figures, the days with violations by seed, and how many days there were.
+type Total = (Figures, Vec<(u64, Outcome)>, u64);
+
 /// Hours of faults of a simulated day.
 const DAY_HOURS: u32 = 24;
 
@@ -73,7 +76,7 @@ fn days(options: &Options, out: &mut (dyn Write + Send)) -> std::io::Result<bool
     let count = options.words.first().and_then(|text| text.parse().ok()).unwrap_or(10);
     let (first, threads) = (options.number("from", 1), options.number("threads", 2));
     let next = AtomicU64::new(0);
-    let total: Mutex<(Figures, Vec<(u64, Outcome)>, u64)> = Mutex::default();
+    let total: Mutex<Total> = Mutex::default();
     let out = Mutex::new(out);
     std::thread::scope(|scope| {
         for _ in 0..threads {
@@ -201,7 +204,10 @@ fn explorations(options: &Options, out: &mut (dyn Write + Send)) -> std::io::Res
     let (preemptions, faults) = (small("preemptions", 1), small("faults", 1));
     let bounds = Bounds { preemptions, faults, executions_max: options.number("executions", u64::MAX) };
     let threads = usize::try_from(options.number("threads", 2)).unwrap_or(1);
-    writeln!(out, "| scenario | P | F | schedules run | to their end | states | end states audited | port calls | exhausted | violations |")?;
+    writeln!(
+        out,
+        "| scenario | P | F | schedules run | to their end | states | end states audited | port calls | exhausted | violations |"
+    )?;
     writeln!(out, "|---|---:|---:|---:|---:|---:|---:|---:|---|---:|")?;
     let mut clean = true;
     let mut json = Vec::new();
@@ -243,12 +249,17 @@ fn explorations(options: &Options, out: &mut (dyn Write + Send)) -> std::io::Res
 
 fn mutants(options: &Options, out: &mut (dyn Write + Send)) -> std::io::Result<bool> {
     let days = options.number("days", 0);
-    writeln!(out, "| rule | mutant | found by the explorer in | P | F | schedules | what it broke | first seed of random days |")?;
+    writeln!(
+        out,
+        "| rule | mutant | found by the explorer in | P | F | schedules | what it broke | first seed of random days |"
+    )?;
     writeln!(out, "|---|---|---|---:|---:|---:|---|---:|")?;
     let mut all = true;
     for mutant in Mutant::ALL {
         let hunted = hunt(mutant, options.number("executions", 200_000));
-        let found = |seed: &u64| !day::run(&Plan { mutant: Some(mutant), ..Plan::new(*seed, DAY_HOURS) }).violations.is_empty();
+        let found = |seed: &u64| {
+            !day::run(&Plan { mutant: Some(mutant), ..Plan::new(*seed, DAY_HOURS) }).violations.is_empty()
+        };
         let seed = (1..=days).find(found).map_or_else(|| "-".to_owned(), |seed| seed.to_string());
         match &hunted.found {
             Some(found) => writeln!(

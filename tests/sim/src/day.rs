@@ -216,17 +216,17 @@ impl Day {
         let now = self.world.now_ms();
         let from = now - now.rem_euclid(MINUTE_MS) + MINUTE_MS;
         let window = DiscoverTask { from, until: from + MINUTE_MS };
-        self.fire(format!("discover {from}"), &Scheduled::Discover(window.clone()), unreliable);
-        self.fire(format!("plan {from}"), &Scheduled::Plan(window), unreliable);
+        self.fire(&format!("discover {from}"), &Scheduled::Discover(window.clone()), unreliable);
+        self.fire(&format!("plan {from}"), &Scheduled::Plan(window), unreliable);
         if minute % 5 == 2 {
             self.fire(
-                format!("compact {from}"),
+                &format!("compact {from}"),
                 &Scheduled::Compact(CompactTask { tick: now, work: CompactWork::All }),
                 unreliable,
             );
         }
         if minute % 30 == 17 {
-            self.fire(format!("collect {from}"), &Scheduled::Collect(CollectTask { tick: now }), unreliable);
+            self.fire(&format!("collect {from}"), &Scheduled::Collect(CollectTask { tick: now }), unreliable);
         }
         if self.plan.pushes && self.random.chance(0.2) {
             self.push(now);
@@ -241,7 +241,7 @@ impl Day {
     }
 
     /// Fires a schedule once, or, where it is unreliable, twice, late, or not at all.
-    fn fire(&mut self, name: String, scheduled: &Scheduled, unreliable: bool) {
+    fn fire(&mut self, name: &str, scheduled: &Scheduled, unreliable: bool) {
         let (chance, late) = (self.random.unit(), self.random.below(240));
         let delays: &[u64] = match chance {
             _ if !unreliable => &[0],
@@ -415,8 +415,7 @@ impl Day {
             && let Ok(Some(manifest)) = self.head.check(&self.world, &self.watch)
         {
             let objects = self.world.platform().objects;
-            let located =
-                self.in_world(async move { audit::locate(&objects, &manifest, &labels, at).await });
+            let located = self.in_world(async move { audit::locate(&objects, &manifest, &labels, at).await });
             detail.push_str(&located.unwrap_or_default());
         }
         Violation { detail, ..violation }
@@ -470,10 +469,10 @@ impl Day {
 
     /// Only what keeps the store going.
     fn quiet_minute(&mut self, minute: u32) -> Result<(), Violation> {
-        if minute % 10 == 0 {
+        if minute.is_multiple_of(10) {
             let now = self.world.now_ms();
             self.fire(
-                format!("heal {now}"),
+                &format!("heal {now}"),
                 &Scheduled::Compact(CompactTask { tick: now, work: CompactWork::All }),
                 false,
             );
@@ -534,7 +533,7 @@ impl Day {
                 ("compact", Scheduled::Compact(CompactTask { tick: now, work: CompactWork::All })),
                 ("collect", Scheduled::Collect(CollectTask { tick: now })),
             ] {
-                self.fire(format!("idle {name} {pass}"), &scheduled, false);
+                self.fire(&format!("idle {name} {pass}"), &scheduled, false);
                 self.world.run_for(10 * MINUTE);
             }
         }

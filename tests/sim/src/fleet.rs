@@ -162,7 +162,7 @@ impl Fleet {
     /// The value of a target's counter at `at_ms`: the seconds since its last reset, which are at whole hours.
     #[must_use]
     pub fn counter(&self, target: u32, at_ms: i64) -> f64 {
-        let resets = |hour: i64| self.draw("reset", u64::from(target), hour.unsigned_abs()) % 4 == 0;
+        let resets = |hour: i64| self.draw("reset", u64::from(target), hour.unsigned_abs()).is_multiple_of(4);
         let hour = at_ms.div_euclid(HOUR_MS);
         let reset = (0..48).map(|back| hour - back).find(|hour| resets(*hour)).unwrap_or(hour - 48);
         (at_ms - reset * HOUR_MS) as f64 / 1000.0

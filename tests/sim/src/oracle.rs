@@ -231,7 +231,9 @@ impl Oracle {
             .collect();
         ordered.sort_by_key(|(key, _, at, _)| (*key, *at));
         for (nth, (key, known, at, record)) in ordered.iter().enumerate().skip(1) {
-            let Some((previous_key, previous_known, previous_at, previous)) = ordered.get(nth - 1) else { continue };
+            let Some((previous_key, previous_known, previous_at, previous)) = ordered.get(nth - 1) else {
+                continue;
+            };
             let next = ordered.get(nth + 1);
             let close = |other: i64, other_known: bool| {
                 (other - key).abs() < CLOSE_MS && !(*known && other_known) || other == *key
@@ -452,7 +454,7 @@ fn check_promised(view: &View, promised: &Promised, found: &Found) -> Result<(),
     const SLACK_MS: i64 = 5_000;
     let from = view.from.max(view.kept_from);
     for acked in &promised.tasks {
-        for (target, due) in acked.targets.iter().filter(|(_, due)| *due >= from && *due <= view.until - 1) {
+        for (target, due) in acked.targets.iter().filter(|(_, due)| *due >= from && *due < view.until) {
             let served = found.attempts.contains_key(&(acked.task, *target));
             let failed = found.failures.get(target).is_some_and(|failures| {
                 failures.range(due - SLACK_MS..=acked.acked_at + SLACK_MS).next().is_some()

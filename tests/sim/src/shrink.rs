@@ -65,7 +65,8 @@ impl Shrinking {
         }
         self.tried += 1;
         let outcome = day::run(&plan);
-        let same = outcome.violations.into_iter().find(|violation| Some(violation.invariant) == self.invariant);
+        let same =
+            outcome.violations.into_iter().find(|violation| Some(violation.invariant) == self.invariant);
         let fails = same.is_some();
         if fails {
             self.best = plan;
@@ -101,8 +102,7 @@ impl Shrinking {
         if !self.best.faults {
             return;
         }
-        let mut keys: Vec<FateKey> =
-            day::run(&self.best).fates.into_iter().map(|(key, _)| key).collect();
+        let mut keys: Vec<FateKey> = day::run(&self.best).fates.into_iter().map(|(key, _)| key).collect();
         let mut part = keys.len().div_ceil(2);
         while part > 0 && self.tried < TRIES_MAX {
             let mut at = 0;
@@ -132,7 +132,8 @@ impl fmt::Display for Report {
         for line in &self.outcome.last_effects {
             writeln!(f, "  {line}")?;
         }
-        let Plan { hours, targets, faults, schedules, changes, pushes, skew, keep, mutant, .. } = &self.shrunk;
+        let Plan { hours, targets, faults, schedules, changes, pushes, skew, keep, mutant, .. } =
+            &self.shrunk;
         if let Some(violation) = &self.violation {
             writeln!(f, "shrunk in {} runs: {violation}", self.tried)?;
         }

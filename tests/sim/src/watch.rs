@@ -144,8 +144,12 @@ impl Watch {
             return None;
         }
         let (before, after) = (manifest(&before)?, manifest(&after)?);
-        let named: BTreeSet<&String> =
-            after.blocks.iter().map(|block| &block.id).chain(after.retired.iter().map(|retired| &retired.id)).collect();
+        let named: BTreeSet<&String> = after
+            .blocks
+            .iter()
+            .map(|block| &block.id)
+            .chain(after.retired.iter().map(|retired| &retired.id))
+            .collect();
         let lost = before.blocks.iter().find(|block| !named.contains(&block.id))?;
         Some(Violation::new("S6", format!("a commit forgets block {}", lost.id)))
     }

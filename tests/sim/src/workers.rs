@@ -222,13 +222,11 @@ impl Workers {
             let outcome = self.invoke(&name, timeout, |process| async move { run(&process, work).await });
             match outcome.await {
                 Some(Ok(())) => return,
-                Some(Err((retry, error))) => {
-                    if retry == Retry::Never {
-                        lock(&self.ledger).violate(Violation::new("Halt", format!("{name}: {error}")));
-                        return;
-                    }
+                Some(Err((Retry::Never, error))) => {
+                    lock(&self.ledger).violate(Violation::new("Halt", format!("{name}: {error}")));
+                    return;
                 }
-                None => {}
+                Some(Err(_)) | None => {}
             }
             clock.sleep(Duration::from_secs(5)).await;
         }

@@ -20,7 +20,8 @@ fn assert_clean(plan: &Plan) -> day::Figures {
 fn seeds() -> Vec<(u64, u32)> {
     #[expect(clippy::disallowed_methods, reason = "how a failing seed is replayed")]
     let named = std::env::var("SIM_SEEDS").unwrap_or_default();
-    let named: Vec<(u64, u32)> = named.split(',').filter_map(|seed| Some((seed.trim().parse().ok()?, 24))).collect();
+    let named: Vec<(u64, u32)> =
+        named.split(',').filter_map(|seed| Some((seed.trim().parse().ok()?, 24))).collect();
     if !named.is_empty() {
         return named;
     }

@@ -5,7 +5,10 @@
 //!                                     └──► BlockReader::scan, and the same list columns through the parquet crate
 //! ```
 //!
-//! One core, in memory, best of several runs: `cargo run --release -p storage-bench --bin codec`.
+//! One core, in memory, best of several runs: `cargo run --release -p storage-bench --bin codec`. With `--only decode` each
+//! block is written once and our reading alone is measured, which is what a profiler should see; with `--only encode`
+//! the opposite. `--runs` says of how many measurements the best counts, `--batch` how many samples a batch of a scan has. What else is given is part of the names of the
+//! sets that are measured: `-- --only decode generated`.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::panic, reason = "a program that prints a table")]
 #![allow(clippy::disallowed_methods, reason = "it measures time")]
@@ -37,30 +40,68 @@ const MEASURED_MIN: Duration = Duration::from_millis(100);
 const DAY_SAMPLES: usize = 5_760;
 
 fn main() {
-    if let Some(real) = captured() {
-        measure("capture", &real);
-        measure("capture, not constant", &not_constant(&real));
+    let wanted = Wanted::from_arguments();
+    type Set = fn() -> Option<Vec<Series>>;
+    let sets: [(&str, Set); 4] = [
+        ("capture", captured),
+        ("capture, not constant", || captured().map(|all| not_constant(&all))),
+        ("generated day", || Some(generated_day(1))),
+        ("generated day, not constant", || Some(not_constant(&generated_day(1)))),
+    ];
+    for (name, set) in sets.iter().filter(|(name, _)| name.contains(&wanted.set)) {
+        if let Some(all) = set() {
+            measure(name, &all, &wanted);
+        }
     }
-    let day = generated_day(1);
-    measure("generated day", &day);
-    measure("generated day, not constant", &not_constant(&day));
 }
 
-fn measure(name: &str, all: &[Series]) {
+/// What is measured.
+struct Wanted {
+    encode: bool,
+    decode: bool,
+    runs: usize,
+    /// Samples of a batch of a scan.
+    batch: Option<usize>,
+    /// Part of the names of the sets.
+    set: String,
+}
+
+impl Wanted {
+    fn from_arguments() -> Self {
+        let mut arguments = std::env::args().skip(1);
+        let mut wanted = Self { encode: true, decode: true, runs: RUNS, batch: None, set: String::new() };
+        while let Some(argument) = arguments.next() {
+            if argument == "--only" {
+                let only = arguments.next().unwrap_or_default();
+                assert!(only == "encode" || only == "decode", "--only is of encode or decode");
+                (wanted.encode, wanted.decode) = (only == "encode", only == "decode");
+            } else if argument == "--runs" {
+                wanted.runs = arguments.next().and_then(|runs| runs.parse().ok()).unwrap_or(RUNS).max(1);
+            } else if argument == "--batch" {
+                wanted.batch = arguments.next().and_then(|batch| batch.parse().ok());
+            } else {
+                wanted.set = argument;
+            }
+        }
+        wanted
+    }
+}
+
+fn measure(name: &str, all: &[Series], wanted: &Wanted) {
     let samples: usize = all.iter().map(|series| series.values.len()).sum();
     println!("\n{name}: {} series, {samples} samples", all.len());
     for zstd_level in [3, 9] {
         let options = BlockOptions { zstd_level, ..BlockOptions::default() };
-        let mut block = None;
-        let encode = best(|| block = Some(write(all, options.clone())));
-        let block = block.unwrap();
+        let mut block = write(all, options.clone());
+        let encode = best_if(wanted.encode, wanted.runs, || block = write(all, options.clone()));
         let (memory, meta) = store(&block);
-        let decode = best(|| assert_eq!(scan(&memory, &meta), samples));
-        let plain = best(|| {
+        let decode =
+            best_if(wanted.decode, wanted.runs, || assert_eq!(scan(&memory, &meta, wanted.batch), samples));
+        let plain = best_if(wanted.decode && wanted.encode, wanted.runs, || {
             black_box(read_plainly(&block));
         });
         let lists = read_plainly(&block);
-        let per_second = |time: Duration, samples: usize| samples as f64 / time.as_secs_f64() / 1e6;
+        let per_second = |seconds: f64, samples: usize| samples as f64 / seconds / 1e6;
         let bytes: usize = block.files.iter().map(|(_, bytes)| bytes.len()).sum();
         println!(
             "  zstd {zstd_level}: {:.4} B/sample ({bytes} bytes); encode {:.0} M/s, decode {:.0} M/s, \
@@ -81,8 +122,13 @@ fn measure(name: &str, all: &[Series]) {
     }
 }
 
+/// As [`best`]; not a number where nothing is to be measured.
+fn best_if(wanted: bool, runs: usize, run: impl FnMut()) -> f64 {
+    if wanted { best(runs, run).as_secs_f64() } else { f64::NAN }
+}
+
 /// The best of several measurements, each of so many runs that the clock's grain does not matter.
-fn best(mut run: impl FnMut()) -> Duration {
+fn best(runs: usize, mut run: impl FnMut()) -> Duration {
     let started = Instant::now();
     let now = || cpu_time().unwrap_or_else(|| started.elapsed());
     let time = |_| {
@@ -93,7 +139,7 @@ fn best(mut run: impl FnMut()) -> Duration {
         }
         (now() - start) / runs
     };
-    (0..RUNS).map(time).min().unwrap()
+    (0..runs).map(time).min().unwrap()
 }
 
 /// How long this thread has had a core, so that other processes matter less; only Linux tells.
@@ -118,10 +164,13 @@ fn write(all: &[Series], options: BlockOptions) -> WrittenBlock {
     writer.finish().unwrap()
 }
 
-fn scan(memory: &Arc<Memory>, meta: &BlockMeta) -> usize {
+fn scan(memory: &Arc<Memory>, meta: &BlockMeta, batch: Option<usize>) -> usize {
     let objects: Arc<dyn Objects> = Arc::<Memory>::clone(memory);
     let reader = block_on(BlockReader::open(objects, meta)).unwrap();
-    let mut scan = reader.scan();
+    let mut scan = match batch {
+        Some(batch) => reader.scan().with_batch(batch),
+        None => reader.scan(),
+    };
     let mut samples = 0;
     while let Some(batch) = block_on(scan.next()).unwrap() {
         samples += batch.iter().map(|series| series.values.len()).sum::<usize>();

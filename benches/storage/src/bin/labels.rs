@@ -28,6 +28,9 @@ const SAMPLES: i64 = 8;
 const CACHE_BYTES: usize = 1 << 30;
 const WARM_RUNS: usize = 5;
 
+/// What is asked, and how; gives the number of answers.
+type Question = (&'static str, Box<dyn Fn(&BlockReader) -> usize>);
+
 fn main() {
     let metrics: u64 = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(250);
     let before = Instant::now();
@@ -59,7 +62,7 @@ fn main() {
     let namespace = || vec![vec![Matcher::equal("namespace", "namespace-07")]];
     let metric = || Matcher::equal("__name__", "metric_001_total");
     let uid = format!("{:032x}", xxh3_128(b"1/17"));
-    let questions: Vec<(&str, Box<dyn Fn(&BlockReader) -> usize>)> = vec![
+    let questions: Vec<Question> = vec![
         ("label_values(__name__)", Box::new(values("__name__", vec![], all))),
         ("label_values(instance)", Box::new(values("instance", vec![], all))),
         ("label_values(pod) of a namespace", Box::new(values("pod", namespace(), all))),

@@ -182,12 +182,7 @@ pub(super) fn unpack_all(mut bytes: &[u8], count: usize, values: &mut Vec<i64>) 
             for group in out.by_ref().take(miniblock_len / GROUP) {
                 let (packed, rest) = bytes.split_at_checked(GROUP / 8 * usize::from(*width))?;
                 bytes = rest;
-                let mut deltas = [0u64; GROUP];
-                unpack(packed, *width, &mut deltas)?;
-                for (to, delta) in group.iter_mut().zip(deltas) {
-                    value = value.wrapping_add(least.wrapping_add(delta as i64));
-                    *to = value;
-                }
+                value = unpack(packed, *width, least, value, group)?;
             }
         }
     }
@@ -221,28 +216,42 @@ fn pack_at<const W: usize>(values: &[u64; GROUP], out: &mut Vec<u8>) {
     out.extend_from_slice(bytes.as_flattened().get(..GROUP / 8 * W).unwrap_or_default());
 }
 
-/// Thirty-two values of `width` bits from exactly `packed`.
-fn unpack(packed: &[u8], width: u8, out: &mut [u64; GROUP]) -> Option<()> {
+/// Thirty-two values whose differences less `least` are `width` bits each in exactly `packed`; the first comes after
+/// `value`. Gives the last.
+fn unpack(packed: &[u8], width: u8, least: i64, mut value: i64, out: &mut [i64; GROUP]) -> Option<i64> {
     macro_rules! with_width {
         ($w:literal) => {
-            unpack_at::<$w, { GROUP / 8 * $w }>(packed.first_chunk()?, out)
+            unpack_at::<$w, { GROUP / 8 * $w }>(packed.first_chunk()?, least, value, out)
         };
     }
     match width {
-        0 => {}
-        1 => {
-            let bits = u32::from_le_bytes(*packed.first_chunk()?);
-            for (at, value) in out.iter_mut().enumerate() {
-                *value = u64::from(bits >> at & 1);
+        0 => {
+            for to in out {
+                value = value.wrapping_add(least);
+                *to = value;
             }
         }
-        _ => by_width!(width, with_width, return None),
+        1 => {
+            let bits = u32::from_le_bytes(*packed.first_chunk()?);
+            for (at, to) in out.iter_mut().enumerate() {
+                value = value.wrapping_add(least.wrapping_add(i64::from(bits >> at & 1)));
+                *to = value;
+            }
+        }
+        _ => value = by_width!(width, with_width, return None),
     }
-    Some(())
+    Some(value)
 }
 
-/// As [`unpack`] for a `W` of at least 2: `N` is how many bytes the values take.
-fn unpack_at<const W: usize, const N: usize>(packed: &[u8; N], out: &mut [u64; GROUP]) {
+/// As [`unpack`] for a `W` of at least 2: `N` is how many bytes the differences take. Not inlined: each width alone keeps
+/// what it needs in registers, and sums are made while bits are taken apart.
+#[inline(never)]
+fn unpack_at<const W: usize, const N: usize>(
+    packed: &[u8; N],
+    least: i64,
+    mut value: i64,
+    out: &mut [i64; GROUP],
+) -> i64 {
     let mask = if W >= 64 { u64::MAX } else { (1 << W) - 1 };
     let word = |at: usize| {
         packed.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |b| u64::from_le_bytes(*b))
@@ -253,14 +262,17 @@ fn unpack_at<const W: usize, const N: usize>(packed: &[u8; N], out: &mut [u64; G
             // The eight bytes that begin where the value does; the last eight where they would pass the end.
             let at = if bit / 8 + 8 > N { N - 8 } else { bit / 8 };
             let shift = bit - at * 8;
-            out[$i] = if shift + W <= 64 {
+            let delta = if shift + W <= 64 {
                 word(at) >> shift & mask
             } else {
                 (word(at) >> shift | u64::from(packed[at + 8]) << (64 - shift)) & mask
             };
+            value = value.wrapping_add(least.wrapping_add(delta as i64));
+            out[$i] = value;
         };
     }
     unroll!(step);
+    value
 }
 
 fn put_zigzag(out: &mut Vec<u8>, value: i64) {
@@ -304,11 +316,15 @@ mod tests {
             let mut out = Vec::new();
             pack(&group, width as u8, &mut out);
             assert_eq!(out.len(), 4 * width as usize);
-            let mut back = [0; GROUP];
-            unpack(&out, width as u8, &mut back).unwrap();
-            assert_eq!(back, group, "{width} bits");
+            let (mut back, mut sums, mut sum) = ([0; GROUP], [0; GROUP], 5i64);
+            for (to, delta) in sums.iter_mut().zip(group) {
+                sum = sum.wrapping_add((delta as i64).wrapping_sub(3));
+                *to = sum;
+            }
+            assert_eq!(unpack(&out, width as u8, -3, 5, &mut back), Some(sum), "{width} bits");
+            assert_eq!(back, sums, "{width} bits");
         }
-        assert_eq!(unpack(&[0; 300], 65, &mut [0; GROUP]), None);
+        assert_eq!(unpack(&[0; 300], 65, 0, 0, &mut [0; GROUP]), None);
     }
 
     #[test]

@@ -30,13 +30,7 @@ pub(super) trait Values: Columns {
     fn weight(&self, row: usize) -> usize;
 
     /// A reader of fetched pages, by value column and number.
-    ///
-    /// # Errors
-    /// Where there is no memory to decompress with.
-    fn reader(
-        index: &RowIndex<Self>,
-        pages: Vec<BTreeMap<usize, Bytes>>,
-    ) -> Result<Self::Reader<'_>, &'static str>;
+    fn reader(index: &RowIndex<Self>, pages: Vec<BTreeMap<usize, Bytes>>) -> Self::Reader<'_>;
 
     /// The samples `range` of the values of `row`, which must not be less than the rows asked before.
     fn get(
@@ -112,20 +106,17 @@ impl Values for Forms {
         1
     }
 
-    fn reader(
-        index: &RowIndex<Self>,
-        pages: Vec<BTreeMap<usize, Bytes>>,
-    ) -> Result<ValuePages<'_>, &'static str> {
+    fn reader(index: &RowIndex<Self>, pages: Vec<BTreeMap<usize, Bytes>>) -> ValuePages<'_> {
         let mut pages = pages.into_iter();
         let mut next = || pages.next().unwrap_or_default();
         let locations = |column: usize| index.pages.get(column).map(Vec::as_slice).unwrap_or_default();
-        Ok(ValuePages {
+        ValuePages {
             index,
-            m: PageReader::new(locations(0), next())?,
-            r: PageReader::new(locations(1), next())?,
-            f: PageReader::new(locations(2), next())?,
+            m: PageReader::new(locations(0), next()),
+            r: PageReader::new(locations(1), next()),
+            f: PageReader::new(locations(2), next()),
             constants: BTreeMap::new(),
-        })
+        }
     }
 
     fn get(reader: &mut ValuePages<'_>, row: usize, range: Range<usize>) -> Result<Arc<[f64]>, &'static str> {
@@ -150,19 +141,16 @@ impl Values for HistogramRows {
         self.weight(row)
     }
 
-    fn reader(
-        index: &RowIndex<Self>,
-        pages: Vec<BTreeMap<usize, Bytes>>,
-    ) -> Result<HistogramPages<'_>, &'static str> {
+    fn reader(index: &RowIndex<Self>, pages: Vec<BTreeMap<usize, Bytes>>) -> HistogramPages<'_> {
         let mut pages = pages.into_iter();
         let mut next = || pages.next().unwrap_or_default();
         let locations = |column: usize| index.pages.get(column).map(Vec::as_slice).unwrap_or_default();
-        Ok(HistogramPages {
+        HistogramPages {
             index,
-            sum: PageReader::new(locations(0), next())?,
-            counts: PageReader::new(locations(1), next())?,
-            float_counts: PageReader::new(locations(2), next())?,
-        })
+            sum: PageReader::new(locations(0), next()),
+            counts: PageReader::new(locations(1), next()),
+            float_counts: PageReader::new(locations(2), next()),
+        }
     }
 
     fn get(
@@ -250,8 +238,8 @@ struct PageReader<'a, T> {
 }
 
 impl<'a, T: ListItem> PageReader<'a, T> {
-    fn new(locations: &'a [PageLocation], bytes: BTreeMap<usize, Bytes>) -> Result<Self, &'static str> {
-        Ok(Self { locations, bytes, reader: ListReader::new()?, decoded: 0..0 })
+    fn new(locations: &'a [PageLocation], bytes: BTreeMap<usize, Bytes>) -> Self {
+        Self { locations, bytes, reader: ListReader::new(), decoded: 0..0 }
     }
 
     /// The list of `row`, which must have `n` values.

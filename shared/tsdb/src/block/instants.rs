@@ -68,7 +68,7 @@ impl TimelinesFile {
         missing.sort_by_key(|(page, _)| page.start);
         let ranges: Vec<Range<u64>> = missing.iter().map(|(page, _)| page.clone()).collect();
         let bytes = self.source.read_all(&ranges).await?;
-        let mut reader = ListReader::new().map_err(|reason| self.source.corrupt(reason))?;
+        let mut reader = ListReader::new();
         for ((_, tl), bytes) in missing.iter().zip(bytes) {
             let instants: Arc<[TimestampMs]> = self.decode(&mut reader, &bytes)?;
             let timeline = Arc::new(Timeline(Arc::clone(&instants)));

@@ -93,7 +93,10 @@ impl LabelIndex {
             let range = self.value_range(row).unwrap_or_default();
             range.map(|at| self.row_values.get(at).and_then(|id| self.values.get(id)))
         };
-        self.metric(a) == self.metric(b) && self.shape(a) == self.shape(b) && values(a).eq(values(b))
+        // What costs least and differs most often first.
+        self.row_shapes.get(a) == self.row_shapes.get(b)
+            && values(a).eq(values(b))
+            && self.metric(a) == self.metric(b)
     }
 
     /// The metric names, in order.

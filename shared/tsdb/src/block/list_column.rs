@@ -213,7 +213,7 @@ mod tests {
             column.push(row.as_deref()).unwrap();
         }
         let chunk = column.finish().unwrap();
-        let mut reader = ListReader::<T>::new().unwrap();
+        let mut reader = ListReader::<T>::new();
         let mut done = 0;
         for (index, page) in chunk.pages.iter().enumerate() {
             let next = chunk.pages.get(index + 1).map_or(rows.len(), |page| page.first_row);

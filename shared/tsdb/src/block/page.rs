@@ -1,5 +1,7 @@
 //! Pages: header, CRC, decompression, levels, values.
 
+use std::cell::RefCell;
+
 use super::delta::unpack_all;
 use super::encoding::{Physical, Runs, hybrid};
 use super::thrift;
@@ -88,15 +90,13 @@ pub(super) fn read_chunk<T: Physical>(
 
 /// Reads pages of lists one after the other, with the memory of the one before.
 pub(super) struct ListReader<T> {
-    decompressor: zstd::bulk::Decompressor<'static>,
     body: Vec<u8>,
     rows: Rows<T>,
 }
 
 impl<T: ListItem> ListReader<T> {
-    pub(super) fn new() -> Result<Self, &'static str> {
-        let decompressor = zstd::bulk::Decompressor::new().map_err(|_| "there is no decompressor")?;
-        Ok(Self { decompressor, body: Vec::new(), rows: Rows::empty() })
+    pub(super) fn new() -> Self {
+        Self { body: Vec::new(), rows: Rows::empty() }
     }
 
     /// The rows of the page read last.
@@ -115,14 +115,7 @@ impl<T: ListItem> ListReader<T> {
         if header.kind != DATA_PAGE || len != bytes.len() {
             return Err("a page is not where it should be");
         }
-        self.body.clear();
-        self.body.reserve(header.uncompressed);
-        self.decompressor
-            .decompress_to_buffer(header.compressed, &mut self.body)
-            .map_err(|_| "a page cannot be decompressed")?;
-        if self.body.len() != header.uncompressed {
-            return Err("a page's length is wrong");
-        }
+        header.decompress(&mut self.body)?;
         let mut body = self.body.as_slice();
         let present = list_starts(&mut body, levels, header.count, rows, &mut self.rows.starts)?;
         T::read(header.encoding, body, present, &mut self.rows.values)
@@ -248,6 +241,29 @@ impl<'a> Header<'a> {
         }
         Ok((Self { kind, count, encoding, uncompressed, compressed }, end))
     }
+
+    /// The page's content in place of what `body` has.
+    fn decompress(&self, body: &mut Vec<u8>) -> Result<(), &'static str> {
+        body.clear();
+        body.reserve_exact(self.uncompressed);
+        let decompressed = DECOMPRESSOR.with_borrow_mut(|decompressor| {
+            if decompressor.is_none() {
+                *decompressor = zstd::bulk::Decompressor::new().ok();
+            }
+            let decompressor = decompressor.as_mut()?;
+            decompressor.decompress_to_buffer(self.compressed, body).ok()
+        });
+        match decompressed {
+            None => Err("a page cannot be decompressed"),
+            Some(len) if len != self.uncompressed => Err("a page's length is wrong"),
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+thread_local! {
+    /// A context takes more memory than most pages: making one for each would take longer than they do.
+    static DECOMPRESSOR: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
 }
 
 /// A page, decompressed.
@@ -262,11 +278,8 @@ impl Page {
     /// The page at the front of `bytes`, and its length.
     pub(super) fn read(bytes: &[u8]) -> Result<(Self, usize), &'static str> {
         let (header, len) = Header::read(bytes)?;
-        let body = zstd::bulk::decompress(header.compressed, header.uncompressed)
-            .map_err(|_| "a page cannot be decompressed")?;
-        if body.len() != header.uncompressed {
-            return Err("a page's length is wrong");
-        }
+        let mut body = Vec::new();
+        header.decompress(&mut body)?;
         Ok((Self { kind: header.kind, count: header.count, encoding: header.encoding, body }, len))
     }
 

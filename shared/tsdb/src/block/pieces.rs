@@ -200,7 +200,7 @@ pub(super) async fn read_rows<C: Values>(
             read
         }
     };
-    let mut reader = C::reader(&index.rows, fetched.pages).map_err(|reason| file.corrupt(reason))?;
+    let mut reader = C::reader(&index.rows, fetched.pages);
     let mut pieces: Vec<Piece<C::Value>> = Vec::with_capacity(rows.len());
     let mut last: Option<(usize, Labels)> = None;
     for row in rows {

@@ -236,8 +236,17 @@ impl Bounds {
             samples = samples.saturating_add(len.saturating_mul(index.rows.columns.weight(stop)));
             stop += 1;
         }
-        start..stop
+        start..if stop < end { end_of_page(index, start, stop) } else { stop }
     }
+}
+
+/// Where a page of values ends in the second half of the rows from `start` to `stop`, for the next batch would read and
+/// decode what it has of the page once more; `stop` where none does.
+fn end_of_page<C>(index: &GroupIndex<C>, start: usize, stop: usize) -> usize {
+    let pages = index.rows.pages.first().map(Vec::as_slice).unwrap_or_default();
+    let at = pages.partition_point(|page| page.rows.end <= stop);
+    let end = at.checked_sub(1).and_then(|at| pages.get(at)).map_or(0, |page| page.rows.end);
+    if end > start + (stop - start) / 2 { end } else { stop }
 }
 
 /// The first row of a row group that is not before `bound`.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 
 use bytes::Bytes;
-use model::histogram::{BUCKETS_MAX, Span};
+use model::histogram::{BUCKETS_MAX, BUCKETS_PER_SIGN_MAX, Span};
 use model::value::is_stale_nan;
 use model::{Labels, Metadata, TimestampMs};
 use parquet::data_type::Int64Type;
@@ -297,7 +297,7 @@ fn has_sound_histograms(series: &Series) -> bool {
     let HistogramColumn { timestamps, values } = &series.histograms;
     let has_buckets_of_spans = |spans: &[Span], buckets: &[f64]| {
         let wanted: u64 = spans.iter().map(|span| u64::from(span.length)).sum();
-        wanted == buckets.len() as u64 && buckets.len() <= BUCKETS_MAX / 2
+        wanted == buckets.len() as u64 && buckets.len() <= BUCKETS_PER_SIGN_MAX
     };
     timestamps.len() == values.len()
         && timestamps.is_sorted_by(|a, b| a < b)

@@ -160,7 +160,7 @@ proptest! {
 
     #[test]
     fn plans_are_safe_never_overlap_and_end(
-        first in level_1(), late in level_1(), fan_in in 2usize..50, later in 0i64..5,
+        first in level_1(), mut meanwhile in level_1(), late in level_1(), fan_in in 2usize..50, later in 0i64..5,
         merge_samples_max in 1u64..40, part_samples_max in 8u64..60, picks in proptest::collection::vec(0usize..9, 1..20),
     ) {
         let settings = Settings { merge_inputs_max: fan_in, merge_samples_max, part_samples_max, ..settings() };
@@ -175,6 +175,11 @@ proptest! {
                 let Some(job) = jobs.get(picks[round % picks.len()] % jobs.len().max(1)) else { break };
                 prop_assert!(round < 5_000, "it ends");
                 carry_out(&mut manifest, job, &mut number);
+                if let Some(mut block) = meanwhile.pop() {
+                    number += 1;
+                    block.id = format!("default/{number:026}");
+                    manifest.blocks.push(block);
+                }
             }
             prop_assert!(manifest.merges.is_empty(), "what was begun is done");
             manifest.blocks.extend(late.into_iter().map(|mut block| {
@@ -313,6 +318,34 @@ fn nothing_else_touches_a_window_while_its_merge_is_under_way() {
     let settings = Settings { retention_ms: Some(DAY_MS - 20), ..settings() };
     let jobs = plan(&manifest, NOW, NOW, &settings);
     assert!(matches!(&jobs[..], [Job::Drop { blocks }, Job::Merge { .. }] if blocks.len() == 6), "{jobs:?}");
+}
+
+#[test]
+fn windows_of_a_day_wait_while_the_day_is_merged() {
+    let start = NOW - DAY_MS;
+    let mut manifest =
+        manifest((0..4).map(|at| block(at, 2, start + 4 * HOUR_MS * at as i64, HOUR_MS)).collect());
+    let settings = Settings { merge_samples_max: 0, ..settings() };
+    let now = NOW + HOUR_MS;
+    let [Job::Split { level: 3, blocks, .. }] = &plan(&manifest, now, now, &settings)[..] else {
+        panic!("the day is due");
+    };
+    manifest.merges.push(PendingMerge {
+        id: "m".to_owned(),
+        level: 3,
+        inputs: blocks.clone(),
+        parts: vec![MergePart::Open],
+        ..PendingMerge::default()
+    });
+    // Late samples of a window that had none: a block of level 2 within the day would overlap what comes of the merge.
+    let late = start + 2 * HOUR_MS;
+    manifest.blocks.extend([block(10, 1, late, 10), block(11, 1, late + 10, 10)]);
+    let part = Job::Part { merge: "m".to_owned(), part: 0 };
+    assert_eq!(plan(&manifest, now, now, &settings), std::slice::from_ref(&part));
+    let mut number = 100;
+    carry_out(&mut manifest, &part, &mut number);
+    let jobs = plan(&manifest, now, now, &settings);
+    assert!(matches!(&jobs[..], [Job::Split { level: 3, blocks, .. }] if blocks.len() == 3), "{jobs:?}");
 }
 
 #[test]

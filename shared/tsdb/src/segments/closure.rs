@@ -72,7 +72,11 @@ impl<'a> Closure<'a> {
             for row in self.store.segment_rows(from, last.tick.saturating_add(1)).await? {
                 self.rows.entry(row.key.clone()).or_insert_with(|| Arc::new(row));
             }
-            if let Some((base, (_, by))) = missing.iter().find(|(key, _)| !self.rows.contains_key(*key)) {
+            let has_expired = |base: &SegmentKey| self.store.has_expired(base.tick);
+            let lost = |base: &&SegmentKey| !self.rows.contains_key(*base) && !has_expired(base);
+            if let Some(base) = missing.keys().find(lost)
+                && let Some((_, by)) = missing.get(base)
+            {
                 return Err(missing_base(by, base));
             }
             needed = missing.into_iter().map(|(key, (checksum, _))| (key, Some(checksum), false)).collect();

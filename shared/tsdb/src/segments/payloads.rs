@@ -124,9 +124,15 @@ impl Store {
         let layout = Layout::decode(&encoded)
             .map_err(|e| TsdbError::Corrupt { what: key.clone(), reason: e.to_string() })?;
         let layout = Arc::new(layout);
-        self.caches.layouts.insert(id, Arc::clone(&layout), 1);
+        self.caches.layouts.insert(id, Arc::clone(&layout), weight(&layout));
         Ok((id, layout))
     }
+}
+
+/// As how many layouts a large one counts in the cache, which would else have no bound in bytes.
+fn weight(layout: &Layout) -> usize {
+    const SERIES: usize = 1024;
+    1 + (layout.series.len() + layout.metadata.len()) / SERIES
 }
 
 /// The chunks of a payload that is all there.
@@ -174,6 +180,13 @@ fn ranges_of(front_len: u64, index: &Index, chunks: &[usize]) -> Vec<Range<u64>>
 mod tests {
     use super::*;
     use crate::wal::ChunkRef;
+
+    #[test]
+    fn a_layout_of_very_many_series_counts_as_many() {
+        let of =
+            |series| weight(&Layout { series: vec![model::Labels::default(); series], ..Layout::default() });
+        assert_eq!((of(0), of(1_000), of(1_024), of(1_000_000)), (1, 1, 2, 977));
+    }
 
     #[test]
     fn only_what_is_far_away_is_fetched_by_itself() {

@@ -334,3 +334,30 @@ impl platform::Objects for Counting {
         self.inner.delete(key)
     }
 }
+
+#[test]
+fn what_is_coded_against_what_has_expired_is_lost_and_nothing_else() {
+    let world = World::new(START);
+    let settings = Settings { wal_expiry_ms: HOUR_MS, ..settings() };
+    let all = write(&world, &world.store(settings.clone()), 50);
+    // Nobody has compacted for so long that rows expire; others are coded against them. It goes on so for ever.
+    world.set_now(START + HOUR_MS + 20_000);
+    let rows = world.segment_rows();
+    for row in rows.iter().take(2) {
+        world.run(world.platform().rows.delete(row)).unwrap().unwrap();
+    }
+    let readable = expected(&all[20..], GAP);
+    assert_eq!(ask(&world, &world.store(settings.clone()), 0, i64::MAX), readable);
+    let compactor = world.store(settings.clone());
+    world.run(compactor.compact(i64::MAX, FOREVER)).unwrap().unwrap();
+    assert_eq!(ask(&world, &world.store(settings.clone()), 0, i64::MAX), readable);
+    // What has not expired must be there.
+    let world = World::new(START);
+    let store = world.store(settings.clone());
+    write(&world, &store, 3);
+    world.run(world.platform().rows.delete(&world.segment_rows()[0])).unwrap().unwrap();
+    let compactor = world.store(settings);
+    world.wait(30 * 60_000);
+    let error = world.run(compactor.compact(i64::MAX, FOREVER)).unwrap().unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+}

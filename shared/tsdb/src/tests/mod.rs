@@ -6,6 +6,7 @@ mod chaos;
 mod deletions;
 mod equivalence;
 mod extras;
+mod extremes;
 mod faults;
 pub(crate) mod model;
 mod parts;

@@ -10,6 +10,7 @@ use storage::SourceId;
 use super::chain::{Chain, Pending};
 use super::layout::{Layout, LayoutId, merged_metadata};
 use super::pushed::Pushed;
+use super::{LAYOUT_TEXT_BYTES_MAX, SERIES_PER_LAYOUT_MAX};
 
 /// After so many scrapes in a row that used less than half of a layout, a new one is begun.
 const THIN_SCRAPES_MAX: u32 = 20;
@@ -49,6 +50,8 @@ pub(super) struct Entry {
     pub(super) id: LayoutId,
     pub(super) layout: Arc<Layout>,
     pub(super) encoded: Bytes,
+    /// Bytes of its labels.
+    text_bytes: usize,
     extends: Option<LayoutId>,
     /// How the source was last stored, if that is known.
     chain: Option<Chain>,
@@ -152,6 +155,7 @@ impl Entry {
         let encoded = layout.encode();
         Self {
             id: LayoutId::of(&encoded),
+            text_bytes: text_bytes(layout.series.iter()),
             layout: Arc::new(layout),
             encoded,
             extends: None,
@@ -170,7 +174,8 @@ impl Entry {
         let total = self.layout.series.len() + missing.len();
         let thin = series.len().saturating_mul(2) < total;
         self.thin_scrapes = if thin { self.thin_scrapes + 1 } else { 0 };
-        let oversize = !missing.is_empty() && total > series.len().saturating_mul(OVERSIZE_FACTOR);
+        let oversize = !missing.is_empty()
+            && (total > series.len().saturating_mul(OVERSIZE_FACTOR) || !self.has_room_for(missing.iter()));
         if self.thin_scrapes > THIN_SCRAPES_MAX || oversize {
             return Self::exact(series, metadata);
         }
@@ -190,6 +195,14 @@ impl Entry {
         extended.remember_order(&self.order);
         let (positions, _) = extended.locate(series);
         (extended, positions)
+    }
+
+    /// Whether a reader would accept this layout with more series.
+    pub(super) fn has_room_for<'a>(&self, more: impl ExactSizeIterator<Item = &'a Labels>) -> bool {
+        let count = self.layout.series.len().saturating_add(more.len());
+        // The stored form of a text may be a little longer than the packed one.
+        let text_bytes = self.text_bytes.saturating_add(text_bytes(more));
+        count <= SERIES_PER_LAYOUT_MAX && text_bytes <= LAYOUT_TEXT_BYTES_MAX / 4 * 3
     }
 
     /// This layout with more series behind its own, and other metadata where it is given.
@@ -244,6 +257,10 @@ impl Entry {
             }
         }
     }
+}
+
+fn text_bytes<'a>(series: impl Iterator<Item = &'a Labels>) -> usize {
+    series.fold(0, |sum, labels| sum.saturating_add(labels.size_bytes()))
 }
 
 #[cfg(test)]
@@ -329,6 +346,16 @@ mod tests {
             let resolved = resolve(&mut cache, 1, &[&name]);
             assert!(resolved.layout.series.len() <= OVERSIZE_FACTOR);
         }
+    }
+
+    #[test]
+    fn a_layout_is_not_extended_beyond_what_a_reader_accepts() {
+        let long = |letter: &str| Labels::from_pairs([("__name__", letter.repeat(1 << 20))]);
+        let (a, b) = (long("a"), long("b"));
+        let (entry, _) = Entry::exact(&[&a], &Arc::default());
+        assert!(entry.has_room_for(vec![&b; 380].into_iter()));
+        assert!(!entry.has_room_for(vec![&b; 384].into_iter()));
+        assert!(!entry.has_room_for(vec![&Labels::default(); SERIES_PER_LAYOUT_MAX].into_iter()));
     }
 
     #[test]

@@ -106,7 +106,7 @@ struct Plan<'a> {
 }
 
 /// Every series of a scrape: of samples, then of histograms, then of exemplars.
-fn series_of(scrape: &Scrape) -> impl Iterator<Item = &Labels> {
+pub(crate) fn series_of(scrape: &Scrape) -> impl Iterator<Item = &Labels> {
     let samples = scrape.samples.iter().map(|sample| &sample.labels);
     let histograms = scrape.histograms.iter().map(|histogram| &histogram.labels);
     samples.chain(histograms).chain(scrape.exemplars.iter().map(|exemplar| &exemplar.series))

@@ -10,11 +10,9 @@ use model::{Labels, LabelsBuilder, Metadata, MetricType};
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::cursor::{Cursor, put_varint};
-use super::{Corrupt, SERIES_PER_LAYOUT_MAX, envelope};
+use super::{Corrupt, LAYOUT_TEXT_BYTES_MAX, SERIES_PER_LAYOUT_MAX, envelope};
 
 const MAGIC: [u8; 4] = *b"FOXL";
-/// Most bytes of label text of one layout, prefixes that its encoding shares written out.
-const TEXT_BYTES_MAX: usize = 512 << 20;
 
 /// Names a layout: xxh3-128 of its encoded form. Printed and parsed as 32 hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -120,7 +118,7 @@ impl Layout {
             text.truncate(shared);
             text.extend_from_slice(rest);
             total = total.saturating_add(text.len());
-            if total > TEXT_BYTES_MAX {
+            if total > LAYOUT_TEXT_BYTES_MAX {
                 return Err(Corrupt::new("the labels are too long"));
             }
             series.push(parse_labels(&text)?);

@@ -41,14 +41,17 @@ pub use chain::Pending;
 pub use decode::{
     Decoded, DecodedHistogram, DecodedSample, DecodedScrape, Tips, WalError, all_chunks, decode,
 };
+pub(crate) use encode::series_of;
 pub use encode::{EncodeOptions, EncodedSegment, SegmentSummary, encode};
 pub use front::{BaseRef, ChunkRef, Front, Index};
 pub(crate) use front::{checksum_in, index_in};
 pub use layout::{Layout, LayoutId};
 
 /// Most series of one layout, and so of one scrape, that a reader accepts. What scrapers accept of a target must stay
-/// below it.
+/// below it; [`crate::Store::append`] refuses the rest.
 pub const SERIES_PER_LAYOUT_MAX: usize = 1 << 22;
+/// Most bytes of label text of one layout that a reader accepts, prefixes that its encoding shares written out.
+pub(crate) const LAYOUT_TEXT_BYTES_MAX: usize = 512 << 20;
 
 /// Stored bytes are not what was written: truncated, changed, or of a version that is not known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -105,7 +105,8 @@ impl Pusher {
         let more: Vec<Labels> = std::mem::take(&mut self.embedded).into_iter().collect();
         self.recurring = 0;
         let metadata = said.clone().unwrap_or_else(|| Arc::clone(&self.entry.layout.metadata));
-        self.entry = if self.entry.layout.series.len() + more.len() > SERIES_PER_PUSHER_MAX {
+        let too_many = self.entry.layout.series.len() + more.len() > SERIES_PER_PUSHER_MAX;
+        self.entry = if too_many || !self.entry.has_room_for(more.iter()) {
             Entry::exact(series, &metadata).0
         } else {
             self.entry.extended(more, said)

@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use platform::{Deadline, Handler, Queue, Receipt, Retry};
-use platform_sim::{
-    Ended, Fate, FaultPlan, Latency, Operation, Random, Situation, Snapshot, WorldOptions,
-};
+use platform_sim::{Ended, Fate, FaultPlan, Latency, Operation, Random, Situation, Snapshot, WorldOptions};
 use telemetry::Metrics;
 use tsdb::Settings;
 use wire::{
-    CollectTask, CompactTask, CompactWork, ConfigBundle, DiscoverTask, Manifest, RuleFileText, RuleTask, ScrapeTask,
+    CollectTask, CompactTask, CompactWork, ConfigBundle, DiscoverTask, Manifest, RuleFileText, RuleTask,
+    ScrapeTask,
 };
 
 use crate::audit::{self, HeadAudit};
@@ -135,7 +134,9 @@ impl Kind {
             Self::WriteBulky => Settings { window_ms: MINUTE_MS, inline_bytes_max: 0, ..settings },
             Self::MergeParts => Settings { merge_samples_max: 0, part_series_max: 6, ..settings },
             Self::Retention => Settings { retention_ms: Some(HOUR_MS), ..settings },
-            Self::Merge | Self::MergeTwice | Self::Orphan | Self::Delete | Self::Rules | Self::Chain => settings,
+            Self::Merge | Self::MergeTwice | Self::Orphan | Self::Delete | Self::Rules | Self::Chain => {
+                settings
+            }
         }
     }
 }
@@ -568,8 +569,12 @@ impl<'a> World<'a> {
     fn spawn_delete(&self, process: usize) {
         let (process, ledger, handle) =
             (self.process(process), Arc::clone(&self.ledger), (*self.sim).clone());
-        let deletion =
-            Deletion { metric: "raw".to_owned(), min: 0, max: handle.now_ms() - 10 * MINUTE_MS, acked: false };
+        let deletion = Deletion {
+            metric: "raw".to_owned(),
+            min: 0,
+            max: handle.now_ms() - 10 * MINUTE_MS,
+            acked: false,
+        };
         lock(&ledger).deletions.push(deletion.clone());
         self.sim.spawn("delete", async move {
             let matchers: Vec<_> = audit::metric(&deletion.metric).into_iter().collect();
