@@ -83,6 +83,12 @@ impl Handle {
         }
     }
 
+    /// Whether a driver decides.
+    #[must_use]
+    pub fn is_explored(&self) -> bool {
+        self.lock().explore.is_some()
+    }
+
     /// Whether the driver has ended the run.
     #[must_use]
     pub fn is_stopped(&self) -> bool {

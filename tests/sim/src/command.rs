@@ -20,7 +20,7 @@ use crate::shrink::{self, Report};
 const USAGE: &str = "usage: sim days COUNT [--from SEED] [--threads N]\n       \
                      sim explore [KIND ...] [--preemptions P] [--faults F] [--threads N] [--mutant NAME]\n       \
                      sim mutants [--days COUNT]\n       \
-                     sim seed SEED [--hours N] [--records N] [--mutant NAME]\n";
+                     sim seed SEED [--hours N] [--records N] [--mutant NAME] [--shrink yes]\n";
 
 /// What days came to: figures, the days with violations by seed, and how many days there were.
 type Total = (Figures, Vec<(u64, Outcome)>, u64);
@@ -296,7 +296,11 @@ fn seed(options: &Options, out: &mut (dyn Write + Send)) -> std::io::Result<bool
         writeln!(out, "trace {:016x}", outcome.trace_hash)?;
         return Ok(true);
     }
-    write_report(out, &shrink::report(&plan))?;
+    if options.named.contains_key("shrink") {
+        write_report(out, &shrink::report(&plan))?;
+    } else {
+        write_report(out, &Report::unshrunk(&plan, outcome))?;
+    }
     Ok(false)
 }
 

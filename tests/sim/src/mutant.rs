@@ -149,6 +149,12 @@ impl Hooks {
         });
         Platform {
             objects,
+            clock: Arc::new(MutantClock {
+                mutant,
+                inner: Arc::clone(&platform.clock),
+                shared: Arc::clone(&shared),
+                world: world.clone(),
+            }),
             rows: Arc::new(MutantRows {
                 mutant,
                 inner: Arc::clone(&platform.rows),
@@ -156,11 +162,6 @@ impl Hooks {
                 entropy: Arc::clone(&platform.entropy),
                 shared: Arc::clone(&shared),
                 world,
-            }),
-            clock: Arc::new(MutantClock {
-                mutant,
-                inner: Arc::clone(&platform.clock),
-                shared: Arc::clone(&shared),
             }),
             entropy: Arc::new(MutantEntropy { mutant, inner: Arc::clone(&platform.entropy), shared }),
             ..platform

@@ -88,6 +88,10 @@ impl Plan {
             orphan_age_ms: pick_ms(&[0, 0, 900_000]),
             query_grace_ms: pick_ms(&[0, 60_000, 300_000]),
             late_delay_ms: pick_ms(&[600_000, HOUR_MS]),
+            // There are many sandboxes in this one process.
+            segment_cache_bytes: 1 << 20,
+            block_cache_bytes: 8 << 20,
+            layout_cache_entries: 512,
             ..Settings::default()
         };
         Settings {

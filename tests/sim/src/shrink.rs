@@ -23,6 +23,15 @@ pub struct Report {
     pub tried: u32,
 }
 
+impl Report {
+    /// The report of a failure as it is.
+    #[must_use]
+    pub fn unshrunk(plan: &Plan, outcome: Outcome) -> Self {
+        let violation = outcome.violations.first().cloned();
+        Self { plan: plan.clone(), outcome, shrunk: plan.clone(), violation, tried: 0 }
+    }
+}
+
 /// Plans tried at most.
 const TRIES_MAX: u32 = 300;
 
