@@ -38,8 +38,7 @@ fn home(mutant: Mutant) -> (Kind, u8, u8) {
         | Mutant::Overwrite
         | Mutant::AcknowledgeFirst
         | Mutant::ForgetWatermark
-        | Mutant::ForgetContext
-        | Mutant::ReverseList => (Kind::WriteSmall, 0, 0),
+        | Mutant::ForgetContext => (Kind::WriteSmall, 0, 0),
         Mutant::NeverLate | Mutant::NoGrace => (Kind::WriteSmall, 1, 0),
         Mutant::HeadBeforeList => (Kind::Expire, 1, 0),
         Mutant::AcknowledgeFailures
@@ -48,8 +47,8 @@ fn home(mutant: Mutant) -> (Kind, u8, u8) {
         | Mutant::RefusedIsExists => (Kind::WriteSmall, 0, 1),
         Mutant::PayloadByCause => (Kind::WriteBulky, 0, 0),
         Mutant::ForgetTombstones => (Kind::Delete, 0, 0),
-        Mutant::ExistsIsCreated => (Kind::Chain, 0, 0),
-        Mutant::BlindGroupState => (Kind::Rules, 1, 0),
+        Mutant::ExistsIsCreated | Mutant::ReverseList => (Kind::Chain, 0, 0),
+        Mutant::BlindGroupState => (Kind::Rules, 0, 1),
         Mutant::BlindHead => (Kind::MergeTwice, 1, 0),
         Mutant::NoFence | Mutant::RepeatedNames => (Kind::Orphan, 1, 0),
         Mutant::DeleteBeforeCommit => (Kind::Orphan, 0, 1),

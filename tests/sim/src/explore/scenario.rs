@@ -261,9 +261,9 @@ impl<'a> World<'a> {
                 self.compact(&process)?;
                 let deliveries = self.plan_window(&process, start + 8 * MINUTE_MS)?;
                 let received = self.receive(&*process.platform.scrape_queue, deliveries, 2)?;
-                if kind == Kind::WriteSlow {
-                    self.wait_until(self.sim.now_ms() + 30_000);
-                }
+                // Queues take a while.
+                let after_ms = if kind == Kind::WriteSlow { 30_000 } else { 5_000 };
+                self.wait_until(self.sim.now_ms() + after_ms);
                 Ok(received)
             }
             Kind::Merge
