@@ -99,6 +99,13 @@ impl<'a> Iterator for OpenMetricsParser<'a> {
             None => strict::parse_line(self.body, self.at, self.kind),
         };
         match line {
+            // NUL bytes after a line of metadata belong to it, and the next piece may begin with some.
+            Ok(Line::Event {
+                event: Event::Help { .. } | Event::Type { .. } | Event::Unit { .. }, ..
+            }) if saw_end && !self.is_last => {
+                self.done = true;
+                None
+            }
             Ok(Line::Event { event, exemplar, next }) => {
                 self.at = next;
                 self.exemplar = exemplar;

@@ -333,6 +333,18 @@ fn instants_are_cut_off_to_milliseconds() {
     }
 }
 
+#[test]
+fn nul_bytes_after_metadata_read_alike_in_pieces() {
+    for body in [
+        "# HELP a b\n\0# HELP a c\n# EOF\n",
+        "# TYPE a counter\n\0\0a 1\n# EOF\n",
+        "# HELP a b\n\0",
+        "# EOF\n\0",
+    ] {
+        assert_all_ways_agree(body.as_bytes());
+    }
+}
+
 proptest! {
     #[test]
     fn no_bytes_make_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
