@@ -146,6 +146,7 @@ pub fn open(options: &LocalOptions) -> Result<LocalPlatform, LocalError> {
         rows: Arc::clone(&rows) as _,
         scrape_queue: Arc::clone(&scrape_queue) as _,
         rule_queue: Arc::clone(&rule_queue) as _,
+        alert_topic: None,
         fetcher: Arc::new(fetcher),
         files: Arc::new(LocalFiles),
         clock,

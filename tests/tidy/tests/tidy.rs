@@ -15,6 +15,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("storage", &["model"]),
     ("promql", &["model", "storage"]),
     ("platform-local", &["platform"]),
+    ("platform-aws", &["config", "http-client", "platform"]),
+    ("lambda", &["config", "control", "platform", "platform-aws", "telemetry", "tsdb", "wire"]),
     ("platform-sim", &["platform"]),
     ("discovery", &["config", "model", "platform", "wire"]),
     ("http-client", &["config", "platform"]),
@@ -57,14 +59,14 @@ const COMPOSERS: &[&str] = &["foxfire", "tidy", "conformance", "e2e", "fixtures"
 const CONFINED: &[(&str, &[&str])] = &[
     ("axum", &["foxfire"]),
     ("clap", &["foxfire"]),
-    ("tokio", &["foxfire", "platform-local", "conformance"]),
+    ("tokio", &["foxfire", "lambda", "platform-aws", "platform-local", "conformance"]),
     ("hyper", &["platform-local"]),
     ("redb", &["platform-local"]),
     ("parquet", &["tsdb", "storage-bench"]),
     ("saphyr", &["config"]),
     ("tracing-subscriber", &["telemetry"]),
     ("aws-", &["platform-aws"]),
-    ("lambda_", &["platform-aws"]),
+    ("lambda_", &["lambda"]),
 ];
 
 /// Lines of a file of code; a longer one is to be split along an idea.
