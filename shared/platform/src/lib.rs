@@ -30,6 +30,7 @@ mod files;
 mod glob;
 mod handler;
 mod limits;
+mod meter;
 mod objects;
 mod queue;
 mod rows;
@@ -49,6 +50,7 @@ pub use limits::{
     MESSAGE_BYTES_MAX, MESSAGE_DELAY_MAX, OBJECT_KEY_BYTES_MAX, OBJECT_SEGMENT_BYTES_MAX, ROW_BYTES_MAX,
     ROW_KEY_BYTES_MAX, check_message, check_object_key, check_row, is_object_segment,
 };
+pub use meter::{Billed, Meter, NoMeter};
 pub use objects::{ByteRange, ListedObject, Object, Objects, Put, Version};
 pub use queue::{Message, Queue, Receipt};
 pub use rows::{Cas, Row, RowKey, RowPut, RowRange, Rows};
