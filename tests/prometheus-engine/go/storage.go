@@ -191,7 +191,7 @@ func (it *iterator) AtFloatHistogram(fh *histogram.FloatHistogram) (int64, *hist
 func (it *iterator) AtT() int64 { return it.s.timestamps[it.at] }
 
 func (it *iterator) AtST() int64 {
-	if it.s.starts == nil {
+	if len(it.s.starts) == 0 {
 		return 0
 	}
 	return it.s.starts[it.at]

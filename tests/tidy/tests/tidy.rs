@@ -60,6 +60,7 @@ const COMPOSERS: &[&str] = &[
     "sim",
     "storage-bench",
     "prometheus-engine",
+    "promql-diff",
     "promql-bench",
 ];
 
