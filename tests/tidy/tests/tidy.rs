@@ -6,15 +6,17 @@ use tidy::{Crate, SourceFile, crates, files, root};
 
 /// The diagram: which of our crates each of our crates may import outside of its tests.
 const LAYERS: &[(&str, &[&str])] = &[
+    ("cost", &[]),
     ("model", &[]),
     ("platform", &[]),
-    ("telemetry", &[]),
+    ("telemetry", &["cost", "platform"]),
     ("textparse", &["model"]),
     ("config", &["model"]),
     ("wire", &["model"]),
     ("storage", &["model"]),
     ("promql", &["model", "storage"]),
     ("platform-local", &["platform"]),
+    ("platform-metered", &["cost", "platform"]),
     ("platform-aws", &["config", "http-client", "platform"]),
     ("lambda", &["config", "control", "platform", "platform-aws", "telemetry", "tsdb", "wire"]),
     ("platform-sim", &["platform"]),
