@@ -55,7 +55,8 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that compose or test: they may import any of ours.
-const COMPOSERS: &[&str] = &["foxfire", "tidy", "conformance", "e2e", "fixtures", "sim", "storage-bench"];
+const COMPOSERS: &[&str] =
+    &["foxfire", "tidy", "conformance", "e2e", "fixtures", "sim", "storage-bench", "month-bench"];
 
 /// External crates that only the named crates may use.
 const CONFINED: &[(&str, &[&str])] = &[
