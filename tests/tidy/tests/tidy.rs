@@ -53,7 +53,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that compose or test: they may import any of ours.
-const COMPOSERS: &[&str] = &["foxfire", "tidy", "conformance", "e2e", "fixtures", "sim", "storage-bench"];
+const COMPOSERS: &[&str] = &["foxfire", "tidy", "conformance", "e2e", "fixtures", "localstack", "sim", "storage-bench"];
 
 /// External crates that only the named crates may use.
 const CONFINED: &[(&str, &[&str])] = &[
