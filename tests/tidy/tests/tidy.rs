@@ -14,8 +14,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("wire", &["model"]),
     ("storage", &["model"]),
     ("promql", &["model", "storage"]),
-    ("platform-local", &["platform"]),
-    ("platform-aws", &["config", "http-client", "platform"]),
+    ("platform-system", &["platform"]),
+    ("platform-local", &["platform", "platform-system"]),
+    ("platform-aws", &["platform", "platform-system"]),
     ("lambda", &["config", "control", "platform", "platform-aws", "telemetry", "tsdb", "wire"]),
     ("platform-sim", &["platform"]),
     ("discovery", &["config", "model", "platform", "wire"]),
@@ -53,14 +54,26 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that compose or test: they may import any of ours.
-const COMPOSERS: &[&str] = &["foxfire", "tidy", "conformance", "e2e", "fixtures", "localstack", "sim", "storage-bench"];
+const COMPOSERS: &[&str] = &[
+    "foxfire",
+    "tidy",
+    "conformance",
+    "e2e",
+    "fixtures",
+    "localstack",
+    "sim",
+    "storage-bench",
+    "prometheus-engine",
+    "promql-diff",
+    "promql-bench",
+];
 
 /// External crates that only the named crates may use.
 const CONFINED: &[(&str, &[&str])] = &[
     ("axum", &["foxfire"]),
     ("clap", &["foxfire"]),
-    ("tokio", &["foxfire", "lambda", "platform-aws", "platform-local", "conformance"]),
-    ("hyper", &["platform-local"]),
+    ("tokio", &["foxfire", "lambda", "platform-aws", "platform-local", "platform-system", "conformance"]),
+    ("hyper", &["platform-system"]),
     ("redb", &["platform-local"]),
     ("parquet", &["tsdb", "storage-bench"]),
     ("saphyr", &["config"]),
