@@ -62,6 +62,7 @@ const COMPOSERS: &[&str] = &[
     "conformance",
     "e2e",
     "fixtures",
+    "localstack",
     "sim",
     "storage-bench",
     "month-bench",
