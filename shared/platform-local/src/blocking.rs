@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use platform::PlatformError;
+use platform_system::system_words;
 
 /// Runs `call` on a thread that may block. It runs to its end even if this future is dropped.
 pub(crate) async fn run<T, C>(operation: String, call: C) -> Result<T, PlatformError>
@@ -40,23 +41,6 @@ pub(crate) fn ambiguous(operation: &str, error: &io::Error) -> PlatformError {
     PlatformError::Ambiguous { operation: operation.to_owned(), reason: system_words(error) }
 }
 
-/// The system's words as Go prints them: `permission denied`, not `Permission denied (os error 13)`.
-pub(crate) fn system_words(error: &io::Error) -> String {
-    let text = error.to_string();
-    let words = match (error.raw_os_error(), text.find(" (os error ")) {
-        (Some(_), Some(end)) => text.get(..end).unwrap_or(&text),
-        _ => &text,
-    };
-    let mut characters = words.chars();
-    match characters.next() {
-        // An abbreviation such as `RPC struct is bad` keeps its capitals.
-        Some(first) if !characters.as_str().starts_with(char::is_uppercase) => {
-            first.to_lowercase().chain(characters).collect()
-        }
-        _ => words.to_owned(),
-    }
-}
-
 /// Makes a directory's entries durable.
 pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
@@ -70,21 +54,6 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn errors_read_as_gos() {
-        for (number, words) in [
-            (2, "no such file or directory"),
-            (13, "permission denied"),
-            (28, "no space left on device"),
-            (30, "read-only file system"),
-            (104, "connection reset by peer"),
-            (111, "connection refused"),
-            (113, "no route to host"),
-        ] {
-            assert_eq!(system_words(&io::Error::from_raw_os_error(number)), words);
-        }
-    }
 
     #[test]
     fn a_full_or_read_only_disk_needs_a_person_but_too_many_files_pass() {

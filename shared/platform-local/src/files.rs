@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 
 use platform::{FileError, Files, Glob, GlobSegment, PlatformError, PlatformFuture};
+use platform_system::system_words;
 
 use crate::blocking;
 
@@ -64,7 +65,7 @@ fn failure(path: &str, error: &io::Error) -> FileError {
     if error.kind() == io::ErrorKind::NotFound {
         FileError::NotFound { path }
     } else {
-        FileError::Other { path, reason: blocking::system_words(error) }
+        FileError::Other { path, reason: system_words(error) }
     }
 }
 

@@ -6,7 +6,7 @@
 //!  <path>/tmp/          bodies being written; emptied at start
 //!  <path>/rows.redb     LocalRows      one embedded store; a thread commits what many callers ask for together
 //!  memory               LocalQueue     delays, visibility, redelivery, dead letters; lost with the process
-//!  the network          LocalFetcher   pooled connections, every address checked, every body bounded
+//!  the network          SystemFetcher  pooled connections, every address checked, every body bounded
 //!  the file system      LocalFiles     files that a configuration refers to
 //! ```
 //!
@@ -19,27 +19,25 @@
 )]
 
 mod blocking;
-mod fetcher;
 mod files;
 mod lock;
 mod objects;
 mod queue;
 mod rows;
-mod time;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use platform::{Clock, Platform};
+use platform_system::{FetcherError, SystemClock, SystemEntropy, SystemFetcher, system_words};
 
-pub use fetcher::{AddressRules, LocalFetcher};
 pub use files::LocalFiles;
 pub use lock::DirectoryLock;
 pub use objects::LocalObjects;
+pub use platform_system::AddressRules;
 pub use queue::{DeadLetter, LocalQueue, QueueDepth, QueueLimits};
 pub use rows::LocalRows;
-pub use time::{SystemClock, SystemEntropy};
 
 /// How to open a data directory.
 #[derive(Clone, Debug)]
@@ -76,7 +74,7 @@ pub enum LocalError {
         pid: Option<u32>,
     },
     /// A file or directory in it cannot be made, opened or read.
-    #[error("data directory: open {}: {}", path.display(), blocking::system_words(source))]
+    #[error("data directory: open {}: {}", path.display(), system_words(source))]
     Directory {
         /// What could not be opened.
         path: PathBuf,
@@ -93,11 +91,8 @@ pub enum LocalError {
         reason: String,
     },
     /// The HTTP client cannot be set up.
-    #[error("HTTP client: {reason}")]
-    Fetcher {
-        /// Why.
-        reason: String,
-    },
+    #[error(transparent)]
+    Fetcher(#[from] FetcherError),
 }
 
 /// An open data directory. It stays locked until this, and every port taken from it, has been dropped.
@@ -137,7 +132,7 @@ pub fn open(options: &LocalOptions) -> Result<LocalPlatform, LocalError> {
     refuse_lost_rows(path, &rows_path)?;
     let rows = Arc::new(LocalRows::open(&rows_path, lock)?);
     blocking::sync_directory(path).map_err(failed(path))?;
-    let fetcher = LocalFetcher::new(options.addresses)?;
+    let fetcher = SystemFetcher::new(options.addresses)?;
     let scrape_queue = Arc::new(LocalQueue::new(options.queues));
     let rule_queue = Arc::new(LocalQueue::new(options.queues));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
@@ -146,6 +141,7 @@ pub fn open(options: &LocalOptions) -> Result<LocalPlatform, LocalError> {
         rows: Arc::clone(&rows) as _,
         scrape_queue: Arc::clone(&scrape_queue) as _,
         rule_queue: Arc::clone(&rule_queue) as _,
+        alert_topic: None,
         fetcher: Arc::new(fetcher),
         files: Arc::new(LocalFiles),
         clock,

@@ -225,6 +225,7 @@ impl Handle {
             rows: Arc::new(SimRows::new(self.clone())),
             scrape_queue: Arc::new(self.scrape_queue()),
             rule_queue: Arc::new(self.rule_queue()),
+            alert_topic: None,
             fetcher: Arc::new(SimFetcher::new(self.clone())),
             files: Arc::new(SimFiles::new(self.clone())),
             clock: Arc::new(SimClock::new(self.clone(), skew_ms)),

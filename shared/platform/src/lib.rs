@@ -4,7 +4,7 @@
 //!  handlers, tsdb, scrape, rules, notify …      know only this crate
 //!        │
 //!        ▼
-//!  Objects  Rows  Queue  Clock  Entropy  Fetcher  Files
+//!  Objects  Rows  Queue  Topic  Clock  Entropy  Fetcher  Files
 //!        ▲          ▲           ▲
 //!  platform-aws  platform-local  platform-sim   implement it, and pass one conformance suite
 //! ```
@@ -30,10 +30,12 @@ mod files;
 mod glob;
 mod handler;
 mod limits;
+mod meter;
 mod objects;
 mod queue;
 mod rows;
 mod time;
+mod topic;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -48,10 +50,12 @@ pub use limits::{
     MESSAGE_BYTES_MAX, MESSAGE_DELAY_MAX, OBJECT_KEY_BYTES_MAX, OBJECT_SEGMENT_BYTES_MAX, ROW_BYTES_MAX,
     ROW_KEY_BYTES_MAX, check_message, check_object_key, check_row, is_object_segment,
 };
+pub use meter::{Billed, Meter, NoMeter};
 pub use objects::{ByteRange, ListedObject, Object, Objects, Put, Version};
 pub use queue::{Message, Queue, Receipt};
 pub use rows::{Cas, Row, RowKey, RowPut, RowRange, Rows};
 pub use time::{Clock, Entropy, unique_id};
+pub use topic::{Notice, Topic};
 
 /// What a port's method returns.
 pub type PlatformFuture<'a, T, E = PlatformError> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'a>>;
@@ -67,6 +71,8 @@ pub struct Platform {
     pub scrape_queue: Arc<dyn Queue>,
     /// Tasks for the ruler.
     pub rule_queue: Arc<dyn Queue>,
+    /// Where alerts are published besides Alertmanager, if anywhere.
+    pub alert_topic: Option<Arc<dyn Topic>>,
     /// HTTP requests to targets and Alertmanagers.
     pub fetcher: Arc<dyn Fetcher>,
     /// Files that a configuration refers to.

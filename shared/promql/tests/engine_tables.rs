@@ -6,6 +6,7 @@ mod promqltest;
 
 use model::Labels;
 use promql::{EngineOptions, Plan, QueryError, QueryTime, QueryValue};
+use promqltest::json::Point;
 use promqltest::load::{load, load_series};
 use promqltest::store::Store;
 use promqltest::{compare, fixture, json, suite_options};
@@ -60,8 +61,9 @@ fn same_as_table(got: &QueryValue, expected: &Value) -> Result<(), String> {
         QueryValue::Matrix(series) => {
             let expected = expected.iter().map(|series| {
                 let points = json::list(&series["Floats"]).iter();
-                let points =
-                    points.map(|point| (json::time(&point["T"]), json::float(&point["F"]))).collect();
+                let points = points
+                    .map(|point| (json::time(&point["T"]), Point::Float(json::float(&point["F"]))))
+                    .collect();
                 (json::labels(&series["Metric"]), points)
             });
             compare::same_matrix(series, expected.collect())

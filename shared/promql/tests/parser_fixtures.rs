@@ -19,6 +19,7 @@ use promql::parser::parse;
 use serde_json::{Value, json};
 
 const ALL: Features = Features {
+    use_start_timestamps: true,
     experimental_functions: true,
     extended_range_selectors: true,
     binop_fill_modifiers: true,

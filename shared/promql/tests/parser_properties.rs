@@ -7,6 +7,7 @@ use promql::parser::{parse, parse_metric_selector};
 use proptest::prelude::*;
 
 const ALL: Features = Features {
+    use_start_timestamps: true,
     experimental_functions: true,
     extended_range_selectors: true,
     binop_fill_modifiers: true,

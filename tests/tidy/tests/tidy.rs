@@ -6,15 +6,20 @@ use tidy::{Crate, SourceFile, crates, files, root};
 
 /// The diagram: which of our crates each of our crates may import outside of its tests.
 const LAYERS: &[(&str, &[&str])] = &[
+    ("cost", &[]),
     ("model", &[]),
     ("platform", &[]),
-    ("telemetry", &[]),
+    ("telemetry", &["cost", "platform"]),
     ("textparse", &["model"]),
     ("config", &["model"]),
     ("wire", &["model"]),
     ("storage", &["model"]),
     ("promql", &["model", "storage"]),
-    ("platform-local", &["platform"]),
+    ("platform-system", &["platform"]),
+    ("platform-local", &["platform", "platform-system"]),
+    ("platform-metered", &["cost", "platform"]),
+    ("platform-aws", &["platform", "platform-system"]),
+    ("lambda", &["config", "control", "platform", "platform-aws", "telemetry", "tsdb", "wire"]),
     ("platform-sim", &["platform"]),
     ("discovery", &["config", "model", "platform", "wire"]),
     ("http-client", &["config", "platform"]),
@@ -57,8 +62,10 @@ const COMPOSERS: &[&str] = &[
     "conformance",
     "e2e",
     "fixtures",
+    "localstack",
     "sim",
     "storage-bench",
+    "month-bench",
     "prometheus-engine",
     "promql-diff",
     "promql-bench",
@@ -68,14 +75,14 @@ const COMPOSERS: &[&str] = &[
 const CONFINED: &[(&str, &[&str])] = &[
     ("axum", &["foxfire"]),
     ("clap", &["foxfire"]),
-    ("tokio", &["foxfire", "platform-local", "conformance"]),
-    ("hyper", &["platform-local"]),
+    ("tokio", &["foxfire", "lambda", "platform-aws", "platform-local", "platform-system", "conformance"]),
+    ("hyper", &["platform-system"]),
     ("redb", &["platform-local"]),
     ("parquet", &["tsdb", "storage-bench"]),
     ("saphyr", &["config"]),
     ("tracing-subscriber", &["telemetry"]),
     ("aws-", &["platform-aws"]),
-    ("lambda_", &["platform-aws"]),
+    ("lambda_", &["lambda"]),
 ];
 
 /// Lines of a file of code; a longer one is to be split along an idea.

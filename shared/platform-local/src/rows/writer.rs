@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use platform::{Cas, PlatformError, RowKey, RowPut};
+use platform_system::now_ms;
 use redb::{ReadableTable, Table, WriteTransaction};
 use tokio::sync::oneshot;
 
 use super::store::{Changed, EXPIRIES, ROWS, Store, StoreError, StoredKey, StoredRow, row_of};
-use crate::time::now_ms;
 
 /// How many changes one transaction takes at most.
 const BATCH_MAX: usize = 1_024;

@@ -33,7 +33,6 @@ use url::Url;
 
 pub use address::AddressRules;
 
-use crate::LocalError;
 use connect::{Connection, GuardedConnector};
 
 /// How long an unused connection is kept, as Go's transport does.
@@ -47,21 +46,29 @@ const STALE_MAX: usize = 5;
 
 type Pool = Client<HttpsConnector<GuardedConnector>, Full<Bytes>>;
 
+/// The HTTP client cannot be set up.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("HTTP client: {reason}")]
+pub struct FetcherError {
+    /// Why.
+    pub reason: String,
+}
+
 /// An HTTP/1.1 client with connections kept open between requests.
 #[derive(Debug)]
-pub struct LocalFetcher {
+pub struct SystemFetcher {
     verified: OnceLock<Pool>,
     unverified: OnceLock<Pool>,
     connector: GuardedConnector,
     provider: Arc<rustls::crypto::CryptoProvider>,
 }
 
-impl LocalFetcher {
+impl SystemFetcher {
     /// A client that reaches only the addresses that `rules` allow.
     ///
     /// # Errors
-    /// [`LocalError::Fetcher`] where TLS cannot be set up.
-    pub fn new(rules: AddressRules) -> Result<Self, LocalError> {
+    /// [`FetcherError`] where TLS cannot be set up.
+    pub fn new(rules: AddressRules) -> Result<Self, FetcherError> {
         let fetcher = Self {
             verified: OnceLock::new(),
             unverified: OnceLock::new(),
@@ -69,7 +76,7 @@ impl LocalFetcher {
             provider: Arc::new(rustls::crypto::ring::default_provider()),
         };
         // The cheap one of the two: it fails where the provider itself does not work, now and not at the first scrape.
-        fetcher.pool(true).map_err(|error| LocalError::Fetcher { reason: error.to_string() })?;
+        fetcher.pool(true).map_err(|error| FetcherError { reason: error.to_string() })?;
         Ok(fetcher)
     }
 
@@ -119,7 +126,7 @@ impl LocalFetcher {
     }
 }
 
-impl Fetcher for LocalFetcher {
+impl Fetcher for SystemFetcher {
     fn fetch(&self, request: HttpRequest) -> PlatformFuture<'_, HttpResponse, FetchError> {
         Box::pin(async move {
             match tokio::time::timeout(request.timeout, self.fetch_all(request)).await {

@@ -103,7 +103,7 @@ fn get(url: String) -> HttpRequest {
 }
 
 async fn fetch(request: HttpRequest) -> Result<HttpResponse, FetchError> {
-    LocalFetcher::new(LOCAL).unwrap().fetch(request).await
+    SystemFetcher::new(LOCAL).unwrap().fetch(request).await
 }
 
 async fn answer_of(answer: Answer) -> Result<HttpResponse, FetchError> {
@@ -132,7 +132,7 @@ async fn connections_are_kept_and_a_stale_one_is_replaced() {
     // After the second answer the server closes what it says it would keep.
     script[1] = Answer::Close(ok("two"));
     let (address, requests) = serve(script);
-    let fetcher = LocalFetcher::new(LOCAL).unwrap();
+    let fetcher = SystemFetcher::new(LOCAL).unwrap();
     for body in answers {
         let response = fetcher.fetch(get(format!("http://{address}/"))).await.unwrap();
         assert_eq!(response.body, body);
@@ -150,7 +150,7 @@ async fn a_request_that_an_idle_connection_swallowed_is_sent_again() {
         Answer::Keep(ok("two")),
         Answer::Close(Vec::new()),
     ]);
-    let fetcher = LocalFetcher::new(LOCAL).unwrap();
+    let fetcher = SystemFetcher::new(LOCAL).unwrap();
     for body in ["one", "two"] {
         assert_eq!(fetcher.fetch(get(format!("http://{address}/"))).await.unwrap().body, body);
     }
@@ -277,7 +277,7 @@ async fn redirects_are_followed_up_to_the_tenth_request() {
 
 #[tokio::test]
 async fn addresses_are_checked_when_connecting_and_after_redirects() {
-    let strict = LocalFetcher::new(AddressRules::default()).unwrap();
+    let strict = SystemFetcher::new(AddressRules::default()).unwrap();
     for url in ["http://127.0.0.1:1/", "http://0x7f.1:1/", "http://[::ffff:127.0.0.1]:1/", "http://[::1]:1/"]
     {
         let denied = strict.fetch(get(url.to_owned())).await.unwrap_err();

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::connect::{ConnectError, Connection};
 use super::tls;
-use crate::blocking::system_words;
+use crate::system_words;
 
 /// The connection that a request failed on, if it had one.
 pub(super) fn connection_of(error: &legacy::Error) -> Option<Connection> {

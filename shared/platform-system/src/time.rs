@@ -43,7 +43,8 @@ impl Clock for SystemClock {
 }
 
 /// Milliseconds since the epoch; 0 where the system's clock stands before it.
-pub(crate) fn now_ms() -> i64 {
+#[must_use]
+pub fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 use tower_service::Service;
 
 use super::AddressRules;
-use crate::blocking::system_words;
+use crate::system_words;
 
 /// How long one address may take before the next one is tried beside it, as in Go's dialer.
 const FALLBACK_DELAY: Duration = Duration::from_millis(300);

@@ -1,0 +1,1 @@
+//! How a handler runs on Lambda: settings from the environment, events in, answers out.
