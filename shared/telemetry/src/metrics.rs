@@ -1,11 +1,13 @@
 //! foxfire's own metrics.
 
+mod billing;
 mod compaction;
 mod families;
 mod pushes;
 
 use prometheus::TextEncoder;
 
+use billing::BillingFamilies;
 use compaction::CompactionFamilies;
 use families::{ApiFamilies, QueryFamilies, RuleFamilies, ScrapeFamilies, StoreFamilies, TaskFamilies};
 use pushes::PushFamilies;
@@ -19,6 +21,7 @@ use crate::process::ProcessMetrics;
 pub struct Metrics {
     registry: prometheus::Registry,
     api: ApiFamilies,
+    billing: BillingFamilies,
     compaction: CompactionFamilies,
     query: QueryFamilies,
     rules: RuleFamilies,
@@ -97,6 +100,7 @@ impl Metrics {
         let registry = prometheus::Registry::new();
         Self {
             api: families::made(ApiFamilies::new(&registry, version)),
+            billing: families::made(BillingFamilies::new(&registry)),
             compaction: families::made(CompactionFamilies::new(&registry)),
             query: families::made(QueryFamilies::new(&registry)),
             rules: families::made(RuleFamilies::new(&registry)),

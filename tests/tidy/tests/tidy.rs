@@ -6,9 +6,10 @@ use tidy::{Crate, SourceFile, crates, files, root};
 
 /// The diagram: which of our crates each of our crates may import outside of its tests.
 const LAYERS: &[(&str, &[&str])] = &[
+    ("cost", &[]),
     ("model", &[]),
     ("platform", &[]),
-    ("telemetry", &[]),
+    ("telemetry", &["cost", "platform"]),
     ("textparse", &["model"]),
     ("config", &["model"]),
     ("wire", &["model"]),
@@ -16,6 +17,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("promql", &["model", "storage"]),
     ("platform-system", &["platform"]),
     ("platform-local", &["platform", "platform-system"]),
+    ("platform-metered", &["cost", "platform"]),
     ("platform-aws", &["platform", "platform-system"]),
     ("lambda", &["config", "control", "platform", "platform-aws", "telemetry", "tsdb", "wire"]),
     ("platform-sim", &["platform"]),
@@ -54,7 +56,20 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that compose or test: they may import any of ours.
-const COMPOSERS: &[&str] = &["foxfire", "tidy", "conformance", "e2e", "fixtures", "sim", "storage-bench"];
+const COMPOSERS: &[&str] = &[
+    "foxfire",
+    "tidy",
+    "conformance",
+    "e2e",
+    "fixtures",
+    "localstack",
+    "sim",
+    "storage-bench",
+    "month-bench",
+    "prometheus-engine",
+    "promql-diff",
+    "promql-bench",
+];
 
 /// External crates that only the named crates may use.
 const CONFINED: &[(&str, &[&str])] = &[
