@@ -14,4 +14,4 @@ mod process;
 mod summary;
 
 pub use logging::{Format, Level, LoggingError, init_logging};
-pub use metrics::{Compaction, Metrics, Pushed, ScrapeTotals, StoreState};
+pub use metrics::{Compaction, Metrics, Pushed, ScrapeTotals, StoreState, Totals};
