@@ -27,6 +27,7 @@
 
 mod caller;
 mod clients;
+mod dead_letters;
 mod failure;
 mod files;
 mod message;
@@ -43,6 +44,7 @@ use platform::{Clock, Entropy, Meter, Platform, Queue, Topic};
 use platform_system::{FetcherError, SystemClock, SystemEntropy, SystemFetcher};
 
 pub use clients::Endpoints;
+pub use dead_letters::AwsDeadLetters;
 pub use files::{AwsFiles, file_key};
 pub use message::{ENCODING_ATTRIBUTE, EncodedMessage, decode_message, encode_message};
 pub use objects::AwsObjects;
