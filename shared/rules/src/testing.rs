@@ -52,10 +52,7 @@ impl QueryRunner for Script {
         self.asked.lock().unwrap().push((expr.to_owned(), at_ms));
         let answer = self.by_expr.get(expr).cloned().unwrap_or_else(|| Ok(self.any.clone()));
         let stamped = answer.map(|vector| {
-            vector
-                .into_iter()
-                .map(|(labels, value)| VectorSample::float(labels, at_ms, value))
-                .collect()
+            vector.into_iter().map(|(labels, value)| VectorSample::float(labels, at_ms, value)).collect()
         });
         Box::pin(std::future::ready(stamped))
     }
