@@ -51,7 +51,8 @@ fn run(wire: impl FnOnce(&Parts) -> Function) -> Result<(), String> {
         let bill = Arc::new(Bill::default());
         let options = aws_options(&settings, &bill);
         let platform = platform_aws::open(&options).await.map_err(|error| error.to_string())?;
-        let dead_letters = settings.dead_letter_queue_url.clone().map(|url| AwsDeadLetters::new(options, url));
+        let dead_letters =
+            settings.dead_letter_queue_url.clone().map(|url| AwsDeadLetters::new(options, url));
         let mut parts = Parts::new(settings, platform, label_variable);
         parts.dead_letters = dead_letters.map(|queue| Arc::new(queue) as Arc<dyn DeadLetterQueue>);
         let function = wire(&parts);

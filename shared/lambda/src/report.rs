@@ -63,7 +63,8 @@ impl Report<'_> {
             .iter()
             .map(|((service, operation), total)| {
                 let BilledTotal { requests, units, sent, received } = total;
-                let total = json!({ "requests": requests, "units": units, "sent": sent, "received": received });
+                let total =
+                    json!({ "requests": requests, "units": units, "sent": sent, "received": received });
                 (format!("{service}.{operation}"), total)
             })
             .collect();
@@ -76,7 +77,10 @@ impl Report<'_> {
         let counts = [
             ("Errors", self.errors),
             ("MissedTicks", self.after.missed.saturating_sub(self.before.missed)),
-            ("InvariantViolations", self.after.invariant_violations.saturating_sub(self.before.invariant_violations)),
+            (
+                "InvariantViolations",
+                self.after.invariant_violations.saturating_sub(self.before.invariant_violations),
+            ),
             ("Samples", self.after.samples.saturating_sub(self.before.samples)),
         ];
         let mut metrics: Vec<(&str, &str, Value)> = counts
@@ -107,7 +111,10 @@ mod tests {
             at: 1_800_000_000_000,
             before: totals(3, 100),
             after: totals(3, 150),
-            billed: vec![(("dynamodb", "PutItem"), BilledTotal { requests: 1, units: 2.0, sent: 3, received: 4 })],
+            billed: vec![(
+                ("dynamodb", "PutItem"),
+                BilledTotal { requests: 1, units: 2.0, sent: 3, received: 4 },
+            )],
             ..Report::default()
         };
         let line = report.to_json();
@@ -127,6 +134,9 @@ mod tests {
     fn without_a_namespace_there_are_numbers_but_no_metrics() {
         let report = Report { errors: 2, after: totals(1, 0), ..Report::default() };
         let line = report.to_json();
-        assert_eq!((line.get("_aws"), line["Errors"].as_u64(), line["MissedTicks"].as_u64()), (None, Some(2), Some(1)));
+        assert_eq!(
+            (line.get("_aws"), line["Errors"].as_u64(), line["MissedTicks"].as_u64()),
+            (None, Some(2), Some(1))
+        );
     }
 }
