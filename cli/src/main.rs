@@ -4,11 +4,13 @@
 //! foxfire serve     the whole pipeline in one process, on embedded stores
 //! foxfire check     config and rule files, as promtool does
 //! foxfire tsdb      list, analyze, verify, dump and fill a data directory
+//! foxfire cost      what it costs on AWS a month: by a model, by logs, by metrics
 //! ```
 //!
 //! This crate composes: it reads flags, builds the adapters, and drives the same handlers that Lambda drives.
 
 mod check;
+mod cost;
 mod serve;
 mod tsdb;
 
@@ -35,6 +37,8 @@ enum Command {
     /// Run tsdb commands.
     #[command(subcommand)]
     Tsdb(tsdb::TsdbCommand),
+    /// Tell what it costs on AWS a month, at list prices.
+    Cost(cost::CostFlags),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
         Command::Serve(flags) => serve::main(&flags),
         Command::Check(command) => check::main(&command),
         Command::Tsdb(command) => tsdb::main(&command),
+        Command::Cost(flags) => cost::main(&flags),
     }
 }
 

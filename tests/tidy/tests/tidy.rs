@@ -93,7 +93,18 @@ const COMPOSERS: &[&str] = &[
 const CONFINED: &[(&str, &[&str])] = &[
     ("axum", &["foxfire"]),
     ("clap", &["foxfire"]),
-    ("tokio", &["foxfire", "lambda", "platform-aws", "platform-local", "platform-system", "conformance"]),
+    (
+        "tokio",
+        &[
+            "foxfire",
+            "month-bench",
+            "lambda",
+            "platform-aws",
+            "platform-local",
+            "platform-system",
+            "conformance",
+        ],
+    ),
     ("hyper", &["platform-system"]),
     ("redb", &["platform-local"]),
     ("parquet", &["tsdb", "storage-bench"]),
