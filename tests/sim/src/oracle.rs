@@ -274,8 +274,8 @@ impl Oracle {
             return Err(Violation::new("S4", format!("{}: a scrape without its number", here())));
         };
         let body = self.bodies.get(attempt);
-        let Some(body) = body
-            .filter(|body| body.served.target == target && ANSWER_MS.contains(&(body.served.at_ms - at)))
+        let Some(body) =
+            body.filter(|body| body.served.target == target && ANSWER_MS.contains(&(body.served.at_ms - at)))
         else {
             let detail = format!("{}: attempt {attempt} was never served then", here());
             return Err(Violation::new("S3", detail));

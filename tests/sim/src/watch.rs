@@ -159,7 +159,8 @@ impl Watch {
     /// The blocks of a head's manifest; kept, for it is what the next commit follows.
     fn blocks_of(&self, head: &Head) -> Option<Arc<Blocks>> {
         let body = self.world.object(head.manifest.as_ref()?)?;
-        let same = |known: &&Arc<Blocks>| known.body.as_ptr() == body.as_ptr() && known.body.len() == body.len();
+        let same =
+            |known: &&Arc<Blocks>| known.body.as_ptr() == body.as_ptr() && known.body.len() == body.len();
         if let Some(known) = lock(&self.state).latest.as_ref().filter(same) {
             return Some(Arc::clone(known));
         }
