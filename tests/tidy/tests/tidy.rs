@@ -15,6 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("wire", &["model"]),
     ("storage", &["model"]),
     ("promql", &["model", "storage"]),
+    ("promqltest", &["model", "promql", "storage"]),
     ("platform-system", &["platform"]),
     ("platform-local", &["platform", "platform-system"]),
     ("platform-metered", &["cost", "platform"]),
