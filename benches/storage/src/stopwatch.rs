@@ -17,8 +17,9 @@ pub fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     (result, on_core.filter(|on_core| !on_core.is_zero()).unwrap_or(took))
 }
 
-/// What this thread has spent on a core; `None` where nobody tells.
-fn time_on_core() -> Option<Duration> {
+/// What this thread has spent on a core so far; `None` where nobody tells.
+#[must_use]
+pub fn time_on_core() -> Option<Duration> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }

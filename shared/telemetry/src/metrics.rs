@@ -1,5 +1,6 @@
 //! foxfire's own metrics.
 
+mod billing;
 mod compaction;
 mod families;
 mod pushes;
@@ -7,6 +8,7 @@ mod totals;
 
 use prometheus::TextEncoder;
 
+use billing::BillingFamilies;
 use compaction::CompactionFamilies;
 use families::{ApiFamilies, QueryFamilies, RuleFamilies, ScrapeFamilies, StoreFamilies, TaskFamilies};
 use pushes::PushFamilies;
@@ -21,6 +23,7 @@ use crate::process::ProcessMetrics;
 pub struct Metrics {
     registry: prometheus::Registry,
     api: ApiFamilies,
+    billing: BillingFamilies,
     compaction: CompactionFamilies,
     query: QueryFamilies,
     rules: RuleFamilies,
@@ -99,6 +102,7 @@ impl Metrics {
         let registry = prometheus::Registry::new();
         Self {
             api: families::made(ApiFamilies::new(&registry, version)),
+            billing: families::made(BillingFamilies::new(&registry)),
             compaction: families::made(CompactionFamilies::new(&registry)),
             query: families::made(QueryFamilies::new(&registry)),
             rules: families::made(RuleFamilies::new(&registry)),

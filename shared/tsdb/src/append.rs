@@ -23,11 +23,7 @@ use crate::error::TsdbError;
 use crate::keys::{Day, SegmentKey, Shard};
 use crate::segment_row::{Payload, SegmentRow};
 use crate::store::Store;
-use crate::together::{Work, together};
-use crate::wal::{self, EncodeOptions, Index, LayoutId, SegmentSummary};
-
-/// More known layouts than this are forgotten; storing one again is a no-op.
-const LAYOUTS_KNOWN_MAX: usize = 100_000;
+use crate::wal::{self, EncodeOptions, Index, SegmentSummary};
 
 /// More samples than this no reader would take in one segment.
 const SAMPLES_PER_SEGMENT_MAX: usize = 1 << 25;
@@ -100,27 +96,6 @@ impl Store {
     #[must_use]
     pub fn is_late(&self, tick: i64) -> bool {
         self.ports.now().saturating_sub(tick) > self.settings.late_bound_ms
-    }
-
-    async fn store_layouts(&self, day: Day, layouts: Vec<(LayoutId, Bytes)>) -> Result<(), TsdbError> {
-        let unknown: Vec<(LayoutId, Bytes)> = {
-            let mut stored = self.layouts_stored.lock().unwrap_or_else(PoisonError::into_inner);
-            if stored.len() > LAYOUTS_KNOWN_MAX {
-                stored.clear();
-            }
-            layouts.into_iter().filter(|(id, _)| !stored.contains(&(day, *id))).collect()
-        };
-        let mut works: Vec<Work<'_, ()>> = Vec::with_capacity(unknown.len());
-        for (id, encoded) in unknown {
-            works.push(Box::pin(self.store_layout(day, id, encoded)));
-        }
-        together(works, self.settings.concurrency).await.map(|_| ())
-    }
-
-    async fn store_layout(&self, day: Day, id: LayoutId, encoded: Bytes) -> Result<(), TsdbError> {
-        self.ports.create_object(&self.keys.layout(day, id), &encoded).await?;
-        self.layouts_stored.lock().unwrap_or_else(PoisonError::into_inner).insert((day, id));
-        Ok(())
     }
 
     async fn store_payload(

@@ -202,6 +202,12 @@ impl Keys {
         format!("layout/{}/", self.scope)
     }
 
+    /// What the keys of a day's layouts begin with.
+    #[must_use]
+    pub fn layouts_of(&self, day: Day) -> String {
+        format!("layout/{}/{day}/", self.scope)
+    }
+
     /// The day that a layout's key names.
     #[must_use]
     pub fn layout_day(&self, key: &str) -> Option<Day> {

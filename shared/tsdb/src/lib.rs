@@ -41,6 +41,7 @@ mod error;
 mod head;
 mod invariants;
 pub mod keys;
+mod layouts_stored;
 mod live;
 mod merge;
 mod planner;

@@ -96,6 +96,21 @@ impl Ports {
         }
     }
 
+    /// The first keys below a prefix, so many pages of them at most.
+    pub(crate) async fn list_pages(&self, prefix: &str, pages: usize) -> Result<Vec<String>, PlatformError> {
+        let mut found: Vec<String> = Vec::new();
+        for _ in 0..pages {
+            let after = found.last().cloned();
+            let page = self.retrying(|| self.objects.list(prefix, after.as_deref(), PAGE)).await?;
+            let full = page.len() >= PAGE;
+            found.extend(page.into_iter().map(|object| object.key));
+            if !full {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
     /// The keys below a prefix up to the first that does not satisfy `wanted`.
     pub(crate) async fn list_objects_while(
         &self,

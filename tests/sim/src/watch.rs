@@ -44,6 +44,18 @@ struct State {
     /// Segments whose creation had an unknown outcome.
     doubtful: BTreeSet<RowKey>,
     commits: u64,
+    /// Of the manifest that was read last.
+    latest: Option<Arc<Blocks>>,
+}
+
+/// The blocks of a manifest.
+#[derive(Debug)]
+struct Blocks {
+    /// The very bytes that they were read from.
+    body: Bytes,
+    live: BTreeSet<String>,
+    /// Those that are live no more, too.
+    named: BTreeSet<String>,
 }
 
 impl Watch {
@@ -136,22 +148,28 @@ impl Watch {
             let detail = format!("watermark {} follows {}", after.watermark, before.watermark);
             return Some(Violation::new("S6", detail));
         }
-        let manifest = |head: &Head| {
-            let body = self.world.object(head.manifest.as_ref()?)?;
-            wire::decode::<Manifest>("manifest", &body).ok()
-        };
         if before.manifest == after.manifest {
             return None;
         }
-        let (before, after) = (manifest(&before)?, manifest(&after)?);
-        let named: BTreeSet<&String> = after
-            .blocks
-            .iter()
-            .map(|block| &block.id)
-            .chain(after.retired.iter().map(|retired| &retired.id))
-            .collect();
-        let lost = before.blocks.iter().find(|block| !named.contains(&block.id))?;
-        Some(Violation::new("S6", format!("a commit forgets block {}", lost.id)))
+        let (before, after) = (self.blocks_of(&before)?, self.blocks_of(&after)?);
+        let lost = before.live.difference(&after.named).next()?;
+        Some(Violation::new("S6", format!("a commit forgets block {lost}")))
+    }
+
+    /// The blocks of a head's manifest; kept, for it is what the next commit follows.
+    fn blocks_of(&self, head: &Head) -> Option<Arc<Blocks>> {
+        let body = self.world.object(head.manifest.as_ref()?)?;
+        let same =
+            |known: &&Arc<Blocks>| known.body.as_ptr() == body.as_ptr() && known.body.len() == body.len();
+        if let Some(known) = lock(&self.state).latest.as_ref().filter(same) {
+            return Some(Arc::clone(known));
+        }
+        let manifest = wire::decode::<Manifest>("manifest", &body).ok()?;
+        let live: BTreeSet<String> = manifest.blocks.into_iter().map(|block| block.id).collect();
+        let retired = manifest.retired.into_iter().map(|retired| retired.id);
+        let blocks = Arc::new(Blocks { body, named: retired.chain(live.iter().cloned()).collect(), live });
+        lock(&self.state).latest = Some(Arc::clone(&blocks));
+        Some(blocks)
     }
 
     fn head_set(&self, before: Option<&Row>, expected: u64, value: &Bytes, cas: &Result<Cas, PlatformError>) {

@@ -6,9 +6,10 @@ use tidy::{Crate, SourceFile, crates, files, root};
 
 /// The diagram: which of our crates each of our crates may import outside of its tests.
 const LAYERS: &[(&str, &[&str])] = &[
+    ("cost", &[]),
     ("model", &[]),
     ("platform", &[]),
-    ("telemetry", &[]),
+    ("telemetry", &["cost", "platform"]),
     ("textparse", &["model"]),
     ("config", &["model"]),
     ("wire", &["model"]),
@@ -16,12 +17,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("promql", &["model", "storage"]),
     ("platform-system", &["platform"]),
     ("platform-local", &["platform", "platform-system"]),
+    ("platform-metered", &["cost", "platform"]),
     ("platform-aws", &["platform", "platform-system"]),
     (
         "lambda",
         &[
             "config",
             "control",
+            "cost",
             "model",
             "platform",
             "platform-aws",
@@ -43,7 +46,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("control", &["config", "platform", "promql", "rules", "wire"]),
     ("api", &["config", "model", "platform", "promql", "storage", "wire"]),
     ("discovery-function", &["control", "discovery", "lambda", "platform", "telemetry", "wire"]),
-    ("scraper-function", &["control", "lambda", "model", "platform", "scrape", "storage", "telemetry", "tsdb", "wire"]),
+    (
+        "scraper-function",
+        &["control", "lambda", "model", "platform", "scrape", "storage", "telemetry", "tsdb", "wire"],
+    ),
     ("ingest-function", &["lambda", "model", "platform", "remote", "storage", "telemetry", "tsdb"]),
     ("compactor-function", &["control", "lambda", "platform", "telemetry", "tsdb", "wire"]),
     (
@@ -69,7 +75,20 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that compose or test: they may import any of ours.
-const COMPOSERS: &[&str] = &["foxfire", "tidy", "conformance", "e2e", "fixtures", "sim", "storage-bench"];
+const COMPOSERS: &[&str] = &[
+    "foxfire",
+    "tidy",
+    "conformance",
+    "e2e",
+    "fixtures",
+    "localstack",
+    "sim",
+    "storage-bench",
+    "month-bench",
+    "prometheus-engine",
+    "promql-diff",
+    "promql-bench",
+];
 
 /// External crates that only the named crates may use.
 const CONFINED: &[(&str, &[&str])] = &[

@@ -174,3 +174,23 @@ fn the_process_is_described() {
     assert!(value("process_open_fds") >= 1.0 && value("process_max_fds") >= value("process_open_fds"));
     assert!(text.contains("# TYPE process_cpu_seconds_total counter\n"));
 }
+
+#[test]
+fn what_is_billed_is_counted_by_function_service_and_operation() {
+    let metrics = Metrics::new("");
+    let billed =
+        platform::Billed { service: "dynamodb", operation: "Query", units: 2.5, sent: 0, received: 9_000 };
+    metrics.billed("query", &billed);
+    metrics.billed("query", &billed);
+    metrics.invoked("query", cost::Trigger::Http, 0.25);
+    let text = metrics.encode();
+    for expected in [
+        "foxfire_aws_requests_total{function=\"query\",operation=\"Query\",service=\"dynamodb\"} 2",
+        "foxfire_aws_billed_units_total{function=\"query\",operation=\"Query\",service=\"dynamodb\"} 5",
+        "foxfire_aws_received_bytes_total{function=\"query\",operation=\"Query\",service=\"dynamodb\"} 18000",
+        "foxfire_aws_invocations_total{function=\"query\",trigger=\"http\"} 1",
+        "foxfire_aws_invocation_seconds_total{function=\"query\"} 0.25",
+    ] {
+        assert!(text.lines().any(|line| line == expected), "{expected}\n{text}");
+    }
+}

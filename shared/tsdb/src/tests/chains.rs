@@ -7,7 +7,7 @@ use std::time::Duration;
 use model::Matcher;
 use platform::{ByteRange, Deadline, PlatformError};
 use platform_sim::{Fate, ScriptedFaults};
-use storage::{LabelQuery, Queryable, Select, SelectHints, StorageError};
+use storage::{LabelQuery, Queryable, Scrape, Select, SelectHints, StorageError};
 
 use super::model::{Given, UNLIMITED, ask, contents, everything, expected, give, scrape, settings};
 use super::world::World;
@@ -360,4 +360,27 @@ fn what_is_coded_against_what_has_expired_is_lost_and_nothing_else() {
     world.wait(30 * 60_000);
     let error = world.run(compactor.compact(i64::MAX, FOREVER)).unwrap().unwrap_err();
     assert!(error.is_not_found(), "{error}");
+}
+
+#[test]
+fn a_process_that_has_just_started_looks_for_layouts_before_it_stores_them_again() {
+    let world = World::new(START);
+    let scrapes = |tick: i64| -> Vec<Scrape> {
+        (1..=10u64).map(|source| scrape(source, tick, &[(&format!("of_{source}"), 1.0)])).collect()
+    };
+    let append = |store: &Store, tick: i64| {
+        world.set_now(tick);
+        let before = world.effects();
+        let appended = world.run(store.append(tick, Shard::scrape(0), &scrapes(tick))).unwrap().unwrap();
+        assert!(matches!(appended, Appended::Written(_)));
+        world.effects() - before
+    };
+    let first = world.store(settings());
+    assert_eq!(append(&first, START), 12, "a list, ten layouts and the row");
+    assert_eq!(append(&first, START + 15_000), 1, "the row");
+    let second = world.store(settings());
+    assert_eq!(append(&second, START + 30_000), 2, "a list and the row");
+    assert_eq!(append(&second, START + 45_000), 1, "the row");
+    assert_eq!(world.keys("layout/").len(), 10);
+    assert_eq!(ask(&world, &world.store(settings()), 0, i64::MAX).len(), 10);
 }

@@ -662,7 +662,7 @@ impl<'a> World<'a> {
     }
 
     /// No sample is in two blocks.
-    fn audit_blocks(&self, head: &mut HeadAudit) -> Result<Option<Manifest>, Violation> {
+    fn audit_blocks(&self, head: &mut HeadAudit) -> Result<Option<Arc<Manifest>>, Violation> {
         let Some(manifest) = head.check(&self.sim, &self.watch)? else { return Ok(None) };
         let objects = self.sim.platform().objects;
         match self.run(audit::doubled(&objects, &manifest))?? {

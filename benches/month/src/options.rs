@@ -1,0 +1,73 @@
+//! What is run.
+
+use std::str::FromStr;
+
+/// How to call it.
+pub(crate) const USAGE: &str = "usage: month-bench [--series 10000] [--hours 6] [--groups 2] [--rules 20] [--queries 100000] \
+[--spread-ms N] [--aligned true|false] [--window-ms N] [--inline-bytes N] [--blocks-minutes 5] [--requests true]";
+
+/// The options.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    /// Active series, on machines of about 920 series each.
+    pub(crate) series: usize,
+    /// Hours of virtual time.
+    pub(crate) hours: u32,
+    /// Rule groups.
+    pub(crate) groups: usize,
+    /// Rules, over all groups.
+    pub(crate) rules: usize,
+    /// Queries a month.
+    pub(crate) queries: f64,
+    /// Length of a cell in which targets make a batch, ms.
+    pub(crate) spread_ms: Option<u64>,
+    /// Whether a batch's targets are scraped at once.
+    pub(crate) aligned: Option<bool>,
+    /// Compaction's window, ms.
+    pub(crate) window_ms: Option<i64>,
+    /// A larger payload goes to an object.
+    pub(crate) inline_bytes: Option<usize>,
+    /// Minutes between two looks for blocks to merge.
+    pub(crate) blocks_minutes: u32,
+    /// Whether every action of every function is listed.
+    pub(crate) requests: bool,
+}
+
+/// Reads the command line.
+pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
+    let mut options = Options {
+        series: 10_000,
+        hours: 6,
+        groups: 2,
+        rules: 20,
+        queries: 100_000.0,
+        spread_ms: None,
+        aligned: None,
+        window_ms: None,
+        inline_bytes: None,
+        blocks_minutes: 5,
+        requests: false,
+    };
+    while let Some(name) = arguments.next() {
+        let value = arguments.next().ok_or_else(|| format!("{name} has no value"))?;
+        match name.as_str() {
+            "--series" => options.series = number(&value)?,
+            "--hours" => options.hours = number(&value)?,
+            "--groups" => options.groups = number(&value)?,
+            "--rules" => options.rules = number(&value)?,
+            "--queries" => options.queries = number(&value)?,
+            "--spread-ms" => options.spread_ms = Some(number(&value)?),
+            "--aligned" => options.aligned = Some(number(&value)?),
+            "--window-ms" => options.window_ms = Some(number(&value)?),
+            "--inline-bytes" => options.inline_bytes = Some(number(&value)?),
+            "--blocks-minutes" => options.blocks_minutes = number(&value)?,
+            "--requests" => options.requests = number(&value)?,
+            _ => return Err(format!("unknown option {name}")),
+        }
+    }
+    Ok(options)
+}
+
+fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|_| format!("{text:?} is malformed"))
+}
