@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lambda::testing::{Replay, SCHEDULED_AT, run};
+use lambda::testing::{Asked, Replay, SCHEDULED_AT, run};
 use platform_local::{LocalOptions, LocalPlatform};
 use serde_json::{Value, json};
 use wire::ScrapeTask;
@@ -75,4 +75,27 @@ fn another_function_s_events_are_refused() {
             "discovery answers no requests"
         );
     });
+}
+
+#[test]
+fn a_minute_without_targets_asks_for_little() {
+    run(async {
+        let directory = tempfile::tempdir().unwrap();
+        let replay = Replay::new("discovery", open(directory.path()).platform, &[], super::wire);
+        replay.configure("scrape_configs: []\n", "groups: []").await;
+        let minute = |minute: i64| {
+            let at = model_time(SCHEDULED_AT + minute * 60_000);
+            replay.invoke_with(json!({"task": "discover", "scheduled": at}))
+        };
+        minute(0).await.unwrap();
+        replay.counts.take();
+        minute(1).await.unwrap();
+        // The targets in force and their snapshot, whether this window was planned, the configuration in force; the plan.
+        let expected = Asked { row_reads: 3, row_writes: 1, object_reads: 1, object_writes: 0 };
+        assert_eq!(replay.counts.take(), expected);
+    });
+}
+
+fn model_time(at_ms: i64) -> String {
+    format!("2026-11-22T22:{:02}:00Z", (at_ms - SCHEDULED_AT) / 60_000)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lambda::testing::{CONFIG, Replay, SCHEDULED_AT, run};
+use lambda::testing::{Asked, Replay, SCHEDULED_AT, run};
 use platform_local::LocalOptions;
 use serde_json::{Value, json};
 use wire::RuleTask;
@@ -41,10 +41,24 @@ fn a_group_is_evaluated_once_however_often_its_message_is_delivered() {
         replay.configure(PROMETHEUS, RULES).await;
         replay.clock.set(SCHEDULED_AT + 61_000);
         for _ in 0..2 {
-            assert_eq!(replay.invoke("ruler-sqs").await, Ok(json!({"batchItemFailures": []})), "{CONFIG}");
+            assert_eq!(replay.invoke("ruler-sqs").await, Ok(json!({"batchItemFailures": []})));
         }
         let state = control::group_state(&replay.parts.platform, "rules.yml", "node").await.unwrap();
         assert_eq!((state.version, state.state.last_tick), (1, SCHEDULED_AT + 60_000));
         assert_eq!(replay.parts.metrics.totals().samples, 1);
+    });
+}
+
+#[test]
+fn a_minute_without_rules_asks_which_configuration_is_in_force() {
+    run(async {
+        let directory = tempfile::tempdir().unwrap();
+        let local = platform_local::open(&LocalOptions::new(directory.path())).unwrap();
+        let replay = Replay::new("ruler", local.platform.clone(), &[], super::wire);
+        replay.configure("scrape_configs: []\n", "groups: []").await;
+        replay.invoke("ruler-schedule").await.unwrap();
+        replay.counts.take();
+        replay.invoke("ruler-schedule").await.unwrap();
+        assert_eq!(replay.counts.take(), Asked { row_reads: 1, ..Asked::default() });
     });
 }

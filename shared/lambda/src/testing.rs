@@ -1,5 +1,7 @@
 //! For tests that replay sample events: a function over a platform whose time stands still.
 
+mod counted;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -10,6 +12,8 @@ use futures::future::BoxFuture;
 use platform::{Clock, Deadline, FetchError, Fetcher, HttpRequest, HttpResponse, Platform, PlatformFuture};
 use serde_json::Value;
 use wire::{ConfigBundle, RuleFileText};
+
+pub use counted::{Asked, Counts};
 
 use crate::{Budget, Function, InvocationError, Parts, Settings};
 
@@ -67,6 +71,8 @@ pub struct Replay {
     pub clock: Arc<StandingClock>,
     /// Its parts.
     pub parts: Parts,
+    /// What its stores are asked.
+    pub counts: Arc<Counts>,
     function: Function,
 }
 
@@ -93,9 +99,10 @@ impl Replay {
         let clock = Arc::new(StandingClock(AtomicI64::new(SCHEDULED_AT)));
         platform.clock = Arc::<StandingClock>::clone(&clock);
         platform.fetcher = Arc::new(Exporter);
+        let counts = counted::counted(&mut platform);
         let parts = Parts::new(name, settings, platform, |_| None);
         let function = wire(&parts);
-        Self { clock, parts, function }
+        Self { clock, parts, counts, function }
     }
 
     /// Stores a configuration under the name that the sample events have for it, and puts it in force.
