@@ -9,7 +9,7 @@ use platform::{Billed, Clock, Entropy, Meter, PlatformError};
 use crate::failure::Failure;
 
 /// Attempts of one call.
-const ATTEMPTS_MAX: u32 = 6;
+const ATTEMPTS_MAX: u32 = 10;
 
 /// No attempt begins later than this after the first one: who calls has a deadline of its own.
 const ATTEMPTS_WITHIN: Duration = Duration::from_secs(15);

@@ -160,8 +160,10 @@ impl<'a> Grammar<'a> {
             1 => format!(" without ({})", self.label_list()),
             _ => format!(" by ({})", self.label_list()),
         };
-        let inner = self.vector(depth);
-        match self.below(16) {
+        let kind = self.below(16);
+        // Which of equal samples are taken depends on their order, which is defined for selectors only.
+        let inner = if kind < 2 { self.ordered() } else { self.vector(depth) };
+        match kind {
             0 | 1 => {
                 let op = self.pick(&["topk", "bottomk", "limitk"]);
                 let template = format!("{op}{grouping} (%, %)");
@@ -193,6 +195,16 @@ impl<'a> Grammar<'a> {
                 Node::of(Type::Vector, &format!("{op}{grouping} (%)"), [inner])
             }
         }
+    }
+
+    /// A vector whose order is that of a selector.
+    fn ordered(&mut self) -> Node {
+        if self.below(2) == 0 {
+            return self.selector();
+        }
+        let function =
+            self.pick(&["rate(%)", "last_over_time(%)", "sum_over_time(%)", "max_over_time(%)", "delta(%)"]);
+        Node::of(Type::Vector, function, [self.matrix(0, false)])
     }
 
     fn vector_operation(&mut self, depth: u32) -> Node {

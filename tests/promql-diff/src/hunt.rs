@@ -11,6 +11,7 @@ use crate::compare::difference;
 use crate::data::{self, Kinds};
 use crate::grammar::Grammar;
 use crate::ours::Store;
+use crate::rounding;
 use crate::shrink::{Case, shrink};
 
 /// Queries asked of the same samples.
@@ -64,6 +65,9 @@ pub struct Hunted {
     pub failed: u64,
     /// Queries with warnings or remarks.
     pub annotated: u64,
+    /// Queries that differ only because functions such as `sin` round differently: with exact ones in their place both
+    /// engines agree.
+    pub rounding: u64,
     /// What differs.
     pub found: Vec<Found>,
 }
@@ -102,6 +106,14 @@ impl Hunter {
             hunted.failed += u64::from(!b.error.is_empty());
             hunted.annotated += u64::from(!b.warnings.is_empty() || !b.infos.is_empty());
             if difference(&request.query, &a, &b).is_some() {
+                let exact = Request { query: rounding::exact(&request.query), ..request.clone() };
+                if exact.query != request.query
+                    && difference(&exact.query, &ours.ask(&exact, &Never), &self.theirs.ask(&exact)?)
+                        .is_none()
+                {
+                    hunted.rounding += 1;
+                    continue;
+                }
                 let drawn = request.query.clone();
                 let case = Case { series: series.clone(), query, request };
                 let case = if hunted.found.len() < most {

@@ -15,4 +15,5 @@ mod histograms;
 pub mod hunt;
 pub mod node;
 pub mod ours;
+pub mod rounding;
 pub mod shrink;

@@ -382,5 +382,5 @@ fn a_process_that_has_just_started_looks_for_layouts_before_it_stores_them_again
     assert_eq!(append(&second, START + 30_000), 2, "a list and the row");
     assert_eq!(append(&second, START + 45_000), 1, "the row");
     assert_eq!(world.keys("layout/").len(), 10);
-    assert_eq!(ask(&world, &world.store(settings()), 0, i64::MAX).len(), 10);
+    assert_eq!(ask(&world, &world.store(settings()), 0, i64::MAX).len(), 40, "each of four scrapes");
 }
