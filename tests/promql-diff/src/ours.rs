@@ -117,6 +117,7 @@ fn options(request: &Request) -> EngineOptions {
             binop_fill_modifiers: true,
             delayed_name_removal: request.options.delayed_name_removal,
             use_start_timestamps: request.options.start_timestamps,
+            ..Features::default()
         },
         ..EngineOptions::default()
     }

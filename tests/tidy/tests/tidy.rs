@@ -25,6 +25,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "config",
             "control",
+            "cost",
             "model",
             "platform",
             "platform-aws",
