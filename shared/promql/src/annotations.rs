@@ -105,6 +105,14 @@ impl Annotations {
         self.inform(format!("{text} {}", quote(metric_name)), span, Detail::None);
     }
 
+    /// `rate` or `increase` of what is not said to be a counter.
+    pub(crate) fn not_typed_as_a_counter(&mut self, metric_type: &str, metric_name: &str, span: Span) {
+        let text =
+            "metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\", got";
+        let (metric_type, metric_name) = (quote(metric_type), quote(metric_name));
+        self.inform(format!("{text} {metric_type}: {metric_name}"), span, Detail::None);
+    }
+
     /// An operator that is not defined for the kinds of samples it got.
     pub(crate) fn incompatible_types(&mut self, left: &str, operator: &str, right: &str, span: Span) {
         let text = format!(

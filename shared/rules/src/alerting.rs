@@ -120,7 +120,7 @@ pub fn generator_url(external_url: &str, expr: &str) -> String {
         experimental_functions: true,
         extended_range_selectors: true,
         binop_fill_modifiers: true,
-        delayed_name_removal: false,
+        ..Features::default()
     };
     let printed = parser::parse(expr, &any).map(|expr| expr.to_string());
     format!("{external_url}{}", crate::template::table_link(printed.as_deref().unwrap_or(expr)))

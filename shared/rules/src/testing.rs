@@ -54,7 +54,7 @@ impl QueryRunner for Script {
         let stamped = answer.map(|vector| {
             vector
                 .into_iter()
-                .map(|(labels, value)| VectorSample { labels, timestamp: at_ms, value })
+                .map(|(labels, value)| VectorSample::float(labels, at_ms, value))
                 .collect()
         });
         Box::pin(std::future::ready(stamped))
@@ -78,11 +78,7 @@ impl QueryRunner for Selector {
             let newest = |series: &Series| {
                 let value = *series.values.last()?;
                 let labels = series.labels.clone();
-                (!model::value::is_stale_nan(value)).then_some(VectorSample {
-                    labels,
-                    timestamp: at_ms,
-                    value,
-                })
+                (!model::value::is_stale_nan(value)).then(|| VectorSample::float(labels, at_ms, value))
             };
             Ok(sets.iter().flatten().filter_map(newest).collect())
         })

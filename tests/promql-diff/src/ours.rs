@@ -97,6 +97,7 @@ fn options(request: &Request) -> EngineOptions {
             extended_range_selectors: true,
             binop_fill_modifiers: true,
             delayed_name_removal: request.options.delayed_name_removal,
+            ..Features::default()
         },
         ..EngineOptions::default()
     }

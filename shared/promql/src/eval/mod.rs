@@ -67,6 +67,7 @@ pub(crate) fn evaluate(input: &Input<'_>) -> Result<QueryResult, QueryError> {
         lookback_ms: input.options.lookback_delta_ms,
         delayed_name_removal: input.options.features.delayed_name_removal,
         use_start_timestamps: input.options.features.use_start_timestamps,
+        type_and_unit_labels: input.options.features.type_and_unit_labels,
         annotations: Annotations::default(),
         limits: Limits::new(input.options.samples_max, input.interrupt),
     };
@@ -86,6 +87,7 @@ struct Evaluator<'a> {
     lookback_ms: i64,
     delayed_name_removal: bool,
     use_start_timestamps: bool,
+    type_and_unit_labels: bool,
     annotations: Annotations,
     limits: Limits<'a>,
 }

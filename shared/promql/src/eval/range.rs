@@ -493,10 +493,15 @@ impl<'a> Evaluator<'a> {
 
     fn note_doubtful_counter(&mut self, call: &OverRange, labels: &Labels) {
         let name = labels.metric_name();
-        let doubtful = matches!(call.function, RangeFunction::Rate | RangeFunction::Increase)
-            && !name.is_empty()
-            && !COUNTER_SUFFIXES.iter().any(|suffix| name.ends_with(suffix));
-        if doubtful {
+        if !matches!(call.function, RangeFunction::Rate | RangeFunction::Increase) || name.is_empty() {
+            return;
+        }
+        if self.type_and_unit_labels {
+            let metric_type = labels.value("__type__");
+            if !matches!(metric_type, "counter" | "histogram") {
+                self.annotations.not_typed_as_a_counter(metric_type, name, call.first_argument_span);
+            }
+        } else if !COUNTER_SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) {
             self.annotations.possibly_not_a_counter(name, call.first_argument_span);
         }
     }

@@ -144,8 +144,10 @@ impl Evaluator<'_> {
             self.limits.work(samples)?;
             match self.mixed_value(call, series, window, function)? {
                 Some(Value::Float(value)) => column.push_within(window.floats.step, value, slots_max)?,
-                Some(Value::Histogram(value)) => found.push(window.floats.step, Arc::new(value)),
-                Some(Value::Shared(value)) => found.push(window.floats.step, value),
+                Some(Value::Histogram(value)) => {
+                    found.push_within(window.floats.step, Arc::new(value), slots_max)?
+                }
+                Some(Value::Shared(value)) => found.push_within(window.floats.step, value, slots_max)?,
                 None => {}
             }
             Ok(())
