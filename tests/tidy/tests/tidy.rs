@@ -24,6 +24,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "config",
             "control",
+            "cost",
             "model",
             "platform",
             "platform-aws",
@@ -45,7 +46,10 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("control", &["config", "platform", "promql", "rules", "wire"]),
     ("api", &["config", "model", "platform", "promql", "storage", "wire"]),
     ("discovery-function", &["control", "discovery", "lambda", "platform", "telemetry", "wire"]),
-    ("scraper-function", &["control", "lambda", "model", "platform", "scrape", "storage", "telemetry", "tsdb", "wire"]),
+    (
+        "scraper-function",
+        &["control", "lambda", "model", "platform", "scrape", "storage", "telemetry", "tsdb", "wire"],
+    ),
     ("ingest-function", &["lambda", "model", "platform", "remote", "storage", "telemetry", "tsdb"]),
     ("compactor-function", &["control", "lambda", "platform", "telemetry", "tsdb", "wire"]),
     (
