@@ -3,6 +3,17 @@
 use std::collections::BTreeSet;
 
 use aws::{SKIPPED, Stack};
+use localstack::{REGION, Tools};
+
+#[test]
+fn the_template_is_valid() {
+    let tools = Tools::install();
+    for (program, arguments) in [("sam", &["validate", "--lint"][..]), ("cfn-lint", &["template.yaml"])] {
+        let output = tools.command(program).args(arguments).env("AWS_DEFAULT_REGION", REGION).output().unwrap();
+        let said = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{program}: {said:?}");
+    }
+}
 
 #[test]
 fn no_resource_was_skipped_but_those_that_are_checked_otherwise() {
