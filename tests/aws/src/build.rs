@@ -37,6 +37,16 @@ pub(crate) fn sam_build(tools: &Tools, folder: &Path) -> PathBuf {
     built.join("template.yaml")
 }
 
+/// Builds `foxfire` as the functions are built; the program.
+pub(crate) fn foxfire() -> PathBuf {
+    let mut cargo = Command::new(std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()));
+    cargo.args(["build", "--quiet", "--bin", "foxfire"]);
+    run("building foxfire", cargo.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")));
+    let program = std::env::current_exe().unwrap();
+    let built = program.ancestors().map(|folder| folder.join("foxfire")).find(|built| built.is_file());
+    built.unwrap_or_else(|| panic!("foxfire is not beside {}", program.display()))
+}
+
 /// The parameter that makes functions run on this machine.
 pub(crate) fn architecture() -> String {
     let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "x86_64" };

@@ -44,6 +44,7 @@ impl Cloud {
         let path = format!("/2015-03-31/functions/{function}/invocations");
         let answer = self.signed("POST", &path, "lambda", "", &event.to_string());
         assert_eq!(answer.status, 200, "{function}: {}", answer.body);
+        assert!(!answer.body.contains("\"errorMessage\""), "{function}: {}", answer.body);
         serde_json::from_str(&answer.body).unwrap_or(Value::Null)
     }
 

@@ -10,7 +10,7 @@ use localstack::{LocalStack, Options, Tools};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::build::{architecture, run, sam_build};
+use crate::build::{architecture, foxfire, run, sam_build};
 use crate::{Answer, Cloud};
 
 /// Types that LocalStack accepts and ignores, and how they are checked instead.
@@ -63,6 +63,8 @@ impl Stack {
         let environment = [
             ("FOXFIRE_ALLOW_LOOPBACK", "true"),
             ("FOXFIRE_MIN_BLOCK_DURATION", "1m"),
+            // A killed function's message comes back after a minute; a busy machine takes its time after that.
+            ("FOXFIRE_LATE_BOUND", "2m"),
             ("FOXFIRE_RULES_ALERT_RESEND_DELAY", "10s"),
         ];
         let localstack = LocalStack::start(&Options {
@@ -122,6 +124,21 @@ impl Stack {
         if printed.trim().is_empty() { Value::Null } else { serde_json::from_str(&printed).unwrap() }
     }
 
+    /// AWS's CLI, where it may fail.
+    ///
+    /// # Errors
+    /// What it says.
+    pub fn try_aws(&self, arguments: &[&str]) -> Result<(), String> {
+        let output = self.localstack.aws(arguments).output().unwrap();
+        if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+    }
+
+    /// What the executor refused because no policy allows it, or one denies it.
+    pub fn denied(&self) -> Vec<String> {
+        let log = std::fs::read_to_string(self.localstack.log()).unwrap();
+        log.lines().filter(|line| line.contains("denied: ")).map(str::to_owned).collect()
+    }
+
     /// LocalStack's process.
     pub fn localstack_pid(&self) -> u32 {
         self.localstack.pid()
@@ -136,7 +153,7 @@ impl Stack {
     pub fn push(&self, folder: &Path) {
         let command = self.output("ConfigPushCommand").to_owned();
         let arguments = command.split_whitespace().skip(1);
-        let mut foxfire = std::process::Command::new(e2e::build());
+        let mut foxfire = std::process::Command::new(foxfire());
         foxfire.args(arguments).current_dir(folder).envs(self.env());
         run(&command, &mut foxfire);
     }

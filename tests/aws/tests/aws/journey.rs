@@ -37,7 +37,7 @@ fn samples_travel_from_targets_through_the_wal_into_blocks_and_answers() {
     // Once nothing can come too late any more, the compactor makes blocks of whole minutes, and what they answer is what
     // the segments answered.
     let before = scene.samples_now("up{job=\"steady\"}").unwrap();
-    let blocks = eventually("blocks in S3", Duration::from_secs(420), || {
+    let blocks = eventually("blocks in S3", Duration::from_secs(600), || {
         let objects = scene.stack.objects("data/block/");
         let found = objects.iter().any(|key| key.ends_with(".parquet"));
         if found { Ok(objects) } else { Err(format!("{objects:?}")) }
@@ -50,6 +50,10 @@ fn samples_travel_from_targets_through_the_wal_into_blocks_and_answers() {
     };
     assert!(within(&after).len() >= 6, "{after:?}");
     assert_eq!(within(&after), within(&before));
+
+    // Everybody could do their work with their own roles.
+    let denied: Vec<String> = scene.stack.denied().into_iter().filter(|line| line.contains("policy of arn:")).collect();
+    assert!(denied.is_empty(), "{denied:#?}");
 }
 
 #[test]

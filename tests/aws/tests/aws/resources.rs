@@ -53,6 +53,22 @@ fn the_dashboard_shows_what_exists() {
 }
 
 #[test]
+fn nobody_overwrites_an_object_but_files_of_the_operator() {
+    let stack = Stack::deployed();
+    let put = |key: &str, condition: &[&str]| {
+        let put = ["s3api", "put-object", "--bucket", stack.output("Bucket"), "--key", key];
+        stack.try_aws(&[&put[..], condition].concat())
+    };
+    let denied = put("data/of-a-test", &[]).unwrap_err();
+    assert!(denied.contains("AccessDenied"), "{denied}");
+    put("data/of-a-test", &["--if-none-match", "*"]).unwrap();
+    let there = put("data/of-a-test", &["--if-none-match", "*"]).unwrap_err();
+    assert!(there.contains("PreconditionFailed"), "{there}");
+    put("files/of-a-test", &[]).unwrap();
+    put("files/of-a-test", &[]).unwrap();
+}
+
+#[test]
 fn the_bucket_is_closed_and_the_table_expires_rows() {
     let stack = Stack::deployed();
     let bucket = stack.output("Bucket");

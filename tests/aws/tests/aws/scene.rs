@@ -11,7 +11,7 @@ use tempfile::TempDir;
 /// The interval of scrapes and rules.
 pub(crate) const INTERVAL_MS: i64 = 10_000;
 /// A schedule plans the minute after the next, and the configuration may have come just after it.
-pub(crate) const UNTIL_PLANNED: Duration = Duration::from_secs(240);
+pub(crate) const UNTIL_PLANNED: Duration = Duration::from_secs(300);
 
 /// The deployment with a configuration in force.
 pub(crate) struct Scene {
