@@ -78,6 +78,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 /// Crates that compose or test: they may import any of ours.
 const COMPOSERS: &[&str] = &[
     "foxfire",
+    "aws",
     "tidy",
     "conformance",
     "e2e",
