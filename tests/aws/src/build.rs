@@ -32,7 +32,8 @@ pub(crate) fn sam_build(tools: &Tools, folder: &Path) -> PathBuf {
     let mut sam = tools.command("sam");
     sam.args(["build", "--build-dir"]).arg(&built).args(["--parameter-overrides", &architecture()]);
     // Not `--release`.
-    sam.env("SAM_BUILD_MODE", "debug").env("PATH", first_on_path(&programs, &sam));
+    let path = first_on_path(&programs, &sam);
+    sam.env("SAM_BUILD_MODE", "debug").env("PATH", path);
     run("sam build", &mut sam);
     built.join("template.yaml")
 }
