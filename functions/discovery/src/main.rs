@@ -11,7 +11,7 @@ use lambda::{Function, Parts};
 mod events;
 
 fn main() -> ExitCode {
-    lambda::start(wire)
+    lambda::start("discovery", wire)
 }
 
 fn wire(parts: &Parts) -> Function {
@@ -21,5 +21,5 @@ fn wire(parts: &Parts) -> Function {
         Arc::clone(&parts.metrics),
         PackSettings::default(),
     );
-    Function::new("discovery", Arc::clone(&parts.platform.clock)).scheduled("discover", lambda::window, discovery)
+    Function::new(parts).scheduled("discover", lambda::window, discovery)
 }

@@ -30,8 +30,7 @@ pub(crate) struct BatchOutcome {
 impl BatchOutcome {
     /// What SQS's event source mapping is answered with.
     pub(crate) fn answer(&self) -> Value {
-        let failures: Vec<Value> =
-            self.failures.iter().map(|id| json!({ "itemIdentifier": id })).collect();
+        let failures: Vec<Value> = self.failures.iter().map(|id| json!({ "itemIdentifier": id })).collect();
         json!({ "batchItemFailures": failures })
     }
 }
@@ -70,12 +69,17 @@ pub(crate) async fn handle(
     drop(running);
     let mut outcome = BatchOutcome::default();
     for (index, record) in records.into_iter().enumerate() {
-        let result = ended.remove(&index).unwrap_or_else(|| Err(Failed::for_now("not done when the time was up")));
+        let result =
+            ended.remove(&index).unwrap_or_else(|| Err(Failed::for_now("not done when the time was up")));
         let Err(failed) = result else { continue };
         outcome.errors += 1;
         let message_id = record.message_id.clone();
         let kept = if failed.retry {
-            tracing::error!(message_id, reason = failed.reason, "a message was not handled; it will be delivered again");
+            tracing::error!(
+                message_id,
+                reason = failed.reason,
+                "a message was not handled; it will be delivered again"
+            );
             false
         } else {
             bury(function, record, failed, dead_letters).await

@@ -1,5 +1,6 @@
 //! Events as AWS delivers them.
 
+use cost::Trigger;
 use model::time::align_down;
 use serde::Deserialize;
 use serde_json::Value;
@@ -52,6 +53,17 @@ struct QueueEvent {
     records: Vec<Record>,
 }
 
+/// What kind of event a payload is, before it is decoded.
+pub(crate) fn trigger(payload: &Value) -> Trigger {
+    if payload.get("Records").is_some() {
+        Trigger::Queue
+    } else if payload.get("requestContext").is_some() {
+        Trigger::Http
+    } else {
+        Trigger::Schedule
+    }
+}
+
 impl Event {
     /// Tells events apart by what only one kind has. A batch with a record that has no identifier is refused as a
     /// whole: nobody could be told of its failure, and silence means success.
@@ -69,7 +81,9 @@ impl Event {
                 // What EventBridge Scheduler would have replaced is still there.
                 None | Some("") => now_ms,
                 Some(text) if text.starts_with('<') => now_ms,
-                Some(text) => model::rfc3339::parse(text).ok_or_else(|| format!("scheduled: no time: {text:?}"))?,
+                Some(text) => {
+                    model::rfc3339::parse(text).ok_or_else(|| format!("scheduled: no time: {text:?}"))?
+                }
             };
             return Ok(Self::Schedule(Scheduled { task: event.task, at, work: event.work }));
         }
@@ -85,10 +99,7 @@ impl Event {
 #[must_use]
 pub fn window(scheduled: &Scheduled) -> DiscoverTask {
     let minute = align_down(scheduled.at, MINUTE_MS);
-    DiscoverTask {
-        from: minute.saturating_add(MINUTE_MS),
-        until: minute.saturating_add(2 * MINUTE_MS),
-    }
+    DiscoverTask { from: minute.saturating_add(MINUTE_MS), until: minute.saturating_add(2 * MINUTE_MS) }
 }
 
 /// The task of a compactor that was scheduled.
@@ -151,9 +162,12 @@ mod tests {
 
     #[test]
     fn a_batch_whose_failures_could_not_be_named_is_refused() {
-        let record = |id: &str| json!({"messageId": id, "body": "{}", "receiptHandle": "r", "attributes": {}});
+        let record =
+            |id: &str| json!({"messageId": id, "body": "{}", "receiptHandle": "r", "attributes": {}});
         let decode = |records: Vec<Value>| Event::decode(json!({"Records": records}), NOW);
-        assert!(matches!(decode(vec![record("a"), record("b")]), Ok(Event::Queue(records)) if records.len() == 2));
+        assert!(
+            matches!(decode(vec![record("a"), record("b")]), Ok(Event::Queue(records)) if records.len() == 2)
+        );
         assert!(decode(vec![record("a"), record("")]).is_err());
         assert!(decode(vec![json!({"body": "{}"})]).is_err());
         assert!(Event::decode(json!({"what": "else"}), NOW).is_err());

@@ -76,8 +76,10 @@ impl Settings {
     /// [`SettingsError`] names every variable that is missing or wrong.
     pub fn from_lookup(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
         let mut reader = Reader { lookup, wrong: Vec::new() };
-        let memory_mb =
-            reader.parsed("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", number).unwrap_or(MEMORY_MB_MIN).max(MEMORY_MB_MIN);
+        let memory_mb = reader
+            .parsed("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", number)
+            .unwrap_or(MEMORY_MB_MIN)
+            .max(MEMORY_MB_MIN);
         let samples_max = EngineOptions::default().samples_max.min(memory_mb.saturating_mul(SAMPLES_PER_MB));
         let settings = Self {
             bucket: reader.required("FOXFIRE_BUCKET"),
@@ -208,7 +210,8 @@ fn number(text: &str) -> Result<u64, String> {
 }
 
 fn positive_number(text: &str) -> Result<u64, String> {
-    number(text).and_then(|number| if number == 0 { Err("must be greater than 0".to_owned()) } else { Ok(number) })
+    number(text)
+        .and_then(|number| if number == 0 { Err("must be greater than 0".to_owned()) } else { Ok(number) })
 }
 
 fn boolean(text: &str) -> Result<bool, String> {

@@ -53,7 +53,8 @@ mod tests {
 
     fn settings(variables: &[(&str, &str)]) -> tsdb::Settings {
         let lookup = |name: &str| {
-            let given = variables.iter().find(|(given, _)| *given == name).map(|(_, value)| (*value).to_owned());
+            let given =
+                variables.iter().find(|(given, _)| *given == name).map(|(_, value)| (*value).to_owned());
             given.or_else(|| ["FOXFIRE_BUCKET", "FOXFIRE_TABLE"].contains(&name).then(|| "x".to_owned()))
         };
         store_settings(&Settings::from_lookup(&lookup).unwrap())

@@ -16,7 +16,8 @@ use serde_json::{Map, Value, json};
 const ANSWER_BYTES_MAX: usize = (6 << 20) - (16 << 10);
 
 /// What cannot stand in a path as it is. `%` can: what is encoded already stays so.
-const NOT_IN_PATHS: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'`');
+const NOT_IN_PATHS: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'`');
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -58,11 +59,14 @@ pub(crate) fn request(payload: Value) -> Result<http::Request<Bytes>, String> {
         }
         Some(body) => Bytes::from(body),
     };
-    let path = utf8_percent_encode(without_stage(&event.raw_path, &event.request_context.stage), NOT_IN_PATHS);
+    let path =
+        utf8_percent_encode(without_stage(&event.raw_path, &event.request_context.stage), NOT_IN_PATHS);
     let query = utf8_percent_encode(&event.raw_query_string, NOT_IN_PATHS);
     let uri = if event.raw_query_string.is_empty() { path.to_string() } else { format!("{path}?{query}") };
-    let method = Method::from_bytes(event.request_context.http.method.as_bytes()).map_err(|e| e.to_string())?;
-    let mut request = http::Request::builder().method(method).uri(uri).body(body).map_err(|e| e.to_string())?;
+    let method =
+        Method::from_bytes(event.request_context.http.method.as_bytes()).map_err(|e| e.to_string())?;
+    let mut request =
+        http::Request::builder().method(method).uri(uri).body(body).map_err(|e| e.to_string())?;
     let headers = request.headers_mut();
     for (name, value) in &event.headers {
         let Some(value) = value.as_str() else { continue };
@@ -85,8 +89,12 @@ pub(crate) fn answer(response: http::Response<Bytes>) -> Value {
     let mut headers = Map::new();
     for name in parts.headers.keys() {
         // The format has one value a name.
-        let values: Vec<_> =
-            parts.headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+        let values: Vec<_> = parts
+            .headers
+            .get_all(name)
+            .iter()
+            .map(|value| String::from_utf8_lossy(value.as_bytes()))
+            .collect();
         headers.insert(name.as_str().to_owned(), Value::String(values.join(", ")));
     }
     let (body, is_base64) = match String::from_utf8(Vec::from(body)) {

@@ -7,9 +7,10 @@ use aws_sdk_sqs::types::MessageAttributeValue;
 use platform::{MESSAGE_BYTES_MAX, PlatformError};
 use tokio::sync::OnceCell;
 
+use crate::AwsOptions;
 use crate::caller::{Call, Caller};
+use crate::clients::Clients;
 use crate::failure::judge;
-use crate::{AwsOptions, Shared};
 
 /// The longest value of an attribute, bytes. Together with the body they count towards the message's length.
 const ATTRIBUTE_BYTES_MAX: usize = 2 << 10;
@@ -46,7 +47,8 @@ impl AwsDeadLetters {
         let attempt = |_| {
             let mut request = client.send_message().queue_url(&self.url).message_body(body);
             for (name, value) in attributes.iter().filter(|(_, value)| !value.is_empty()) {
-                let value: String = beginning(value, ATTRIBUTE_BYTES_MAX).chars().filter(|c| is_allowed(*c)).collect();
+                let value: String =
+                    beginning(value, ATTRIBUTE_BYTES_MAX).chars().filter(|c| is_allowed(*c)).collect();
                 let value = MessageAttributeValue::builder().data_type("String").string_value(value).build();
                 // It has its type, so it is always built.
                 if let Ok(value) = value {
@@ -59,11 +61,11 @@ impl AwsDeadLetters {
     }
 
     async fn connect(&self) -> Result<(Client, Arc<Caller>), PlatformError> {
-        let shared = Shared::load(&self.options).await.map_err(|error| PlatformError::Denied {
+        let clients = Clients::load(&self.options.meter).await.map_err(|error| PlatformError::Denied {
             operation: "send a dead letter".to_owned(),
             reason: error.to_string(),
         })?;
-        Ok((shared.clients.sqs, shared.caller))
+        Ok((clients.sqs, Arc::new(Caller::of_the_system(&self.options.meter))))
     }
 }
 

@@ -40,8 +40,8 @@ mod topic;
 
 use std::sync::Arc;
 
-use platform::{Clock, Entropy, Meter, Platform, Queue, Topic};
-use platform_system::{FetcherError, SystemClock, SystemEntropy, SystemFetcher};
+use platform::{Meter, Platform, Queue, Topic};
+use platform_system::{FetcherError, SystemFetcher};
 
 pub use clients::Endpoints;
 pub use dead_letters::AwsDeadLetters;
@@ -135,10 +135,7 @@ pub struct AwsPlatform {
 }
 
 fn build(clients: Clients, options: &AwsOptions) -> Result<AwsPlatform, AwsError> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
-    let meter = Arc::clone(&options.meter);
-    let caller = Arc::new(Caller { clock: Arc::clone(&clock), entropy: Arc::clone(&entropy), meter });
+    let caller = Arc::new(Caller::of_the_system(&options.meter));
     let Clients { s3, dynamodb, sqs, sns } = clients;
     let store = Store::new(s3, options.bucket.clone(), Arc::clone(&caller));
     let queue = |name: &'static str, url: &Option<String>| match url {
@@ -157,8 +154,8 @@ fn build(clients: Clients, options: &AwsOptions) -> Result<AwsPlatform, AwsError
         alert_topic: options.alert_topic_arn.as_ref().map(topic),
         fetcher: Arc::new(SystemFetcher::new(options.addresses)?),
         files: Arc::new(files.clone()),
-        clock,
-        entropy,
+        clock: Arc::clone(&caller.clock),
+        entropy: Arc::clone(&caller.entropy),
     };
     Ok(AwsPlatform { platform, files })
 }

@@ -58,8 +58,8 @@ pub(crate) struct Monotonicity {
     pub(crate) min_time: i64,
     /// Last instant, ms.
     pub(crate) max_time: i64,
-    /// How many samples were corrected.
-    pub(crate) samples: u64,
+    /// How many samples were corrected, as Prometheus counts: see `eval/corrections.rs`.
+    pub(crate) samples: i64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -261,13 +261,14 @@ fn for_metric_name(metric_name: &str) -> String {
     if metric_name.is_empty() { String::new() } else { format!(" for metric name {}", quote(metric_name)) }
 }
 
-fn merge(old: &mut Monotonicity, new: Monotonicity) {
+/// Makes one of two.
+pub(crate) fn merge(old: &mut Monotonicity, new: Monotonicity) {
     old.min_bucket = old.min_bucket.min(new.min_bucket);
     old.max_bucket = old.max_bucket.max(new.max_bucket);
     old.max_difference = old.max_difference.max(new.max_difference);
     old.min_time = old.min_time.min(new.min_time);
     old.max_time = old.max_time.max(new.max_time);
-    old.samples += new.samples;
+    old.samples = old.samples.wrapping_add(new.samples);
 }
 
 fn describe(forced: Monotonicity) -> String {

@@ -56,7 +56,6 @@ fn the_smallest_scenarios_are_explored_to_their_end() {
         (Kind::WriteSmall, 0, 1, 1_000),
         (Kind::Rules, 1, 0, 500),
         (Kind::Rules, 0, 1, 500),
-        (Kind::MergeTwice, 1, 1, 1_000),
         (Kind::Plan, 1, 1, 500),
     ] {
         let bounds = Bounds { preemptions, faults, executions_max: u64::MAX };

@@ -74,8 +74,13 @@ fn a_failure_costs_its_own_message_only() {
     let outcome = run(&["a", "later", "b", "panic", "never", "hang", "no task", "c"], Some(&kept));
     assert_eq!(outcome.failures, ["id-later", "id-hang"]);
     assert_eq!(outcome.errors, 5);
-    let letters: Vec<(String, String)> =
-        kept.letters.lock().unwrap().iter().map(|letter| (letter.body.clone(), letter.reason.clone())).collect();
+    let letters: Vec<(String, String)> = kept
+        .letters
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|letter| (letter.body.clone(), letter.reason.clone()))
+        .collect();
     let expected = [("panic", "panicked: as told"), ("never", "never"), ("no task", "no such task")];
     assert_eq!(letters, expected.map(|(body, reason)| (body.to_owned(), reason.to_owned())));
     assert_eq!(

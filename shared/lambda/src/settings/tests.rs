@@ -3,8 +3,10 @@ use std::collections::BTreeMap;
 use super::*;
 
 fn read(variables: &[(&str, &str)]) -> Result<Settings, String> {
-    let given: BTreeMap<&str, &str> =
-        [("FOXFIRE_BUCKET", "b"), ("FOXFIRE_TABLE", "t")].into_iter().chain(variables.iter().copied()).collect();
+    let given: BTreeMap<&str, &str> = [("FOXFIRE_BUCKET", "b"), ("FOXFIRE_TABLE", "t")]
+        .into_iter()
+        .chain(variables.iter().copied())
+        .collect();
     let lookup = |name: &str| given.get(name).map(|value| (*value).to_owned());
     Settings::from_lookup(&lookup).map_err(|error| error.to_string())
 }

@@ -4,6 +4,7 @@
 //! mod         the evaluator: dispatch, limits, what a query's result is made of
 //! column      values of a series over steps       index        label sets to numbers
 //! selector    samples to columns                  range        samples to windows; functions over windows
+//! corrections what histogram_quantile corrected
 //! binary      operators                           aggregate    aggregations, topk and its kin in select_k
 //! function    functions of vectors                histogram    quantiles of classic histograms
 //! labels      label_replace, label_join, sort     info         info()
@@ -16,6 +17,7 @@
 mod aggregate;
 mod binary;
 mod column;
+mod corrections;
 pub(crate) mod date;
 mod function;
 mod histogram;

@@ -49,7 +49,8 @@ mod tests {
         metrics.segment_written(10, 50);
         metrics.invariant_violated("S1");
         metrics.compaction_lag(2.5);
-        let expected = Totals { missed: 4, samples: 50, invariant_violations: 1, compaction_lag_seconds: 2.5 };
+        let expected =
+            Totals { missed: 4, samples: 50, invariant_violations: 1, compaction_lag_seconds: 2.5 };
         assert_eq!(metrics.totals(), expected);
     }
 }
