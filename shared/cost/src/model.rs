@@ -77,8 +77,9 @@ impl Measured {
     const QUERY_GETS: f64 = 4.0;
     /// Sandboxes that are started a day, of each function.
     const SANDBOXES_A_DAY: f64 = 24.0;
-    /// Bytes of log a minute of a busy function: a record of usage.
-    const LOG_BYTES: f64 = 900.0;
+    /// Bytes of log an invocation: its report; and a minute in which a function runs: a record of usage.
+    const REPORT_BYTES: f64 = 420.0;
+    const RECORD_BYTES: f64 = 900.0;
 }
 
 /// One vCPU, MB of memory.
@@ -99,7 +100,8 @@ impl Deployment {
         self.ruler(workload, month.function("ruler"));
         self.query(workload, month.function("query"));
         for usage in month.functions.values_mut() {
-            usage.log_bytes = usage.invoked().min(MONTH_SECONDS / 60.0) * Measured::LOG_BYTES;
+            usage.log_bytes = usage.invoked() * Measured::REPORT_BYTES
+                + usage.invoked().min(MONTH_SECONDS / 60.0) * Measured::RECORD_BYTES;
         }
         month.object_gb =
             workload.samples_a_month() / MONTH_SECONDS * workload.retention_seconds * Measured::BLOCK_BYTES
