@@ -3,6 +3,7 @@
 //! ```text
 //! foxfire serve     the whole pipeline in one process, on embedded stores
 //! foxfire check     config and rule files, as promtool does
+//! foxfire config    push a configuration to a deployment on AWS, and show the one in force
 //! foxfire tsdb      list, analyze, verify, dump and fill a data directory
 //! foxfire cost      what it costs on AWS a month: by a model, by logs, by metrics
 //! ```
@@ -10,6 +11,7 @@
 //! This crate composes: it reads flags, builds the adapters, and drives the same handlers that Lambda drives.
 
 mod check;
+mod config;
 mod cost;
 mod serve;
 mod tsdb;
@@ -34,6 +36,9 @@ enum Command {
     /// Check files for correctness.
     #[command(subcommand)]
     Check(check::CheckCommand),
+    /// The configuration of a deployment on AWS.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     /// Run tsdb commands.
     #[command(subcommand)]
     Tsdb(tsdb::TsdbCommand),
@@ -45,6 +50,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(flags) => serve::main(&flags),
         Command::Check(command) => check::main(&command),
+        Command::Config(command) => config::main(&command),
         Command::Tsdb(command) => tsdb::main(&command),
         Command::Cost(flags) => cost::main(&flags),
     }

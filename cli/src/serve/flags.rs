@@ -140,6 +140,7 @@ impl ServeFlags {
             extended_range_selectors: on(FeatureName::PromqlExtendedRangeSelectors),
             binop_fill_modifiers: on(FeatureName::PromqlBinopFillModifiers),
             delayed_name_removal: on(FeatureName::PromqlDelayedNameRemoval),
+            ..Features::default()
         }
     }
 

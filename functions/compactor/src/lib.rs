@@ -119,6 +119,9 @@ impl Handler for Compactor {
             self.metrics.compaction_failed();
         })?;
         self.metrics.commits_lost(done.lost);
+        if done.watermark > 0 {
+            self.metrics.compaction_lag(task.tick.saturating_sub(done.watermark).max(0) as f64 / 1e3);
+        }
         for job in &done.jobs {
             self.report(job);
         }

@@ -136,7 +136,14 @@ impl Handler for Discovery {
 
     async fn handle(&self, task: DiscoverTask, _deadline: Deadline) -> Result<(), DiscoveryError> {
         let current = control::current_targets(&self.platform).await?;
-        let plan = self.plan(&task, &current).await?;
+        let plan = match self.plan(&task, &current).await {
+            Ok(plan) => plan,
+            Err(DiscoveryError::Control(ControlError::NoConfig)) => {
+                tracing::warn!("nothing is scraped: no configuration has been published");
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         self.publish(task.from, &current, &plan).await?;
         let pools = plan.snapshot.pools.iter();
         self.metrics.discovered(pools.map(|pool| (pool.name.as_str(), pool.active.len())));

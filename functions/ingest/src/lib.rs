@@ -71,6 +71,16 @@ impl Ingest {
         Self { platform, store, metrics, limits: Limits::default() }
     }
 
+    /// Answers a request to any path: there is one.
+    pub async fn route(&self, request: Request) -> Response {
+        if request.uri().path() == "/api/v1/write" {
+            return self.write(request).await;
+        }
+        let mut response = plain("404 page not found");
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        response
+    }
+
     /// Answers a request to `/api/v1/write`. Never fails: errors are answers.
     pub async fn write(&self, request: Request) -> Response {
         let (parts, body) = request.into_parts();

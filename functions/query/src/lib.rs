@@ -9,5 +9,7 @@
 //! beside its samples: no function has to remember anything.
 
 mod deployment;
+mod web;
 
 pub use deployment::{QueryDeployment, QuerySettings};
+pub use web::answer;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use control::{ConfigCache, Loaded, RuleGroupOfFile};
+use control::{ConfigCache, ControlError, Loaded, RuleGroupOfFile};
 use platform::{Deadline, Handler, Platform, Retry};
 use tsdb::{Shard, Store};
 use wire::{DiscoverTask, RuleTask};
@@ -62,7 +62,12 @@ impl Handler for RulePlanner {
     type Error = RulerError;
 
     async fn handle(&self, task: DiscoverTask, _deadline: Deadline) -> Result<(), RulerError> {
-        let loaded = self.configs.current().await?;
+        let loaded = match self.configs.current().await {
+            Ok(loaded) => loaded,
+            // Nothing was published yet: there are no rules.
+            Err(ControlError::NoConfig) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
         self.end_groups(&loaded, task.from).await?;
         *self.before.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&loaded));
         for rule_task in plan_groups(&loaded, task.from, task.until) {

@@ -30,4 +30,5 @@ pub use load::{LoadOptions, Loaded, check_target_address, load};
 pub use paths::clean as clean_path;
 pub use rules::{CheckTemplate, load_rules};
 pub use targets::target_groups_from_yaml;
+pub use units::parse_base2_bytes;
 pub use values::*;

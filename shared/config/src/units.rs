@@ -13,7 +13,7 @@ const PREFIXES: [(&str, f64); 6] = [
 ///
 /// # Errors
 /// `units: …`, in the library's words.
-pub(crate) fn parse_base2_bytes(text: &str) -> Result<i64, String> {
+pub fn parse_base2_bytes(text: &str) -> Result<i64, String> {
     parse(text, "iB").or_else(|_| parse(text, "B"))
 }
 

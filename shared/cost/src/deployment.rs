@@ -43,7 +43,7 @@ impl Default for Deployment {
             point_in_time_recovery: true,
             window_seconds: 300.0,
             row_seconds: 7.0 * 86_400.0,
-            inline_bytes: 8_192.0,
+            inline_bytes: 2_048.0,
             batch_series: 200_000.0,
         }
     }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use platform::{Billed, Clock, Entropy, Meter, PlatformError};
+use platform_system::{SystemClock, SystemEntropy};
 
 use crate::failure::Failure;
 
 /// Attempts of one call.
-const ATTEMPTS_MAX: u32 = 6;
+const ATTEMPTS_MAX: u32 = 10;
 
 /// No attempt begins later than this after the first one: who calls has a deadline of its own.
 const ATTEMPTS_WITHIN: Duration = Duration::from_secs(15);
@@ -71,6 +72,15 @@ impl Call {
 }
 
 impl Caller {
+    /// With the system's time and randomness.
+    pub(crate) fn of_the_system(meter: &Arc<dyn Meter>) -> Self {
+        Self {
+            clock: Arc::new(SystemClock::new()),
+            entropy: Arc::new(SystemEntropy::new()),
+            meter: Arc::clone(meter),
+        }
+    }
+
     /// Attempts a call until it is done, fails for good, or its attempts or its time are used up. Each attempt is told
     /// whether an earlier one may have taken effect.
     ///

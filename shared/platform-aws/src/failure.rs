@@ -93,7 +93,8 @@ where
 
 /// What an answer means by its code and status.
 fn judge_answer(code: &str, status: u16, reason: String, operation: String) -> Failure {
-    if REFUSALS.contains(&code) || status == 429 {
+    // 409: another operation on the same key is under way. A HEAD has no code to say more.
+    if REFUSALS.contains(&code) || matches!(status, 409 | 429) {
         Failure::Refused(reason)
     } else if status >= 500 || matches!(code, "RequestTimeout" | "RequestTimeoutException") {
         Failure::Unknown(reason)

@@ -27,6 +27,7 @@
 
 mod caller;
 mod clients;
+mod dead_letters;
 mod failure;
 mod files;
 mod message;
@@ -39,9 +40,11 @@ mod topic;
 
 use std::sync::Arc;
 
-use platform::{Clock, Entropy, Meter, Platform, Queue, Topic};
-use platform_system::{FetcherError, SystemClock, SystemEntropy, SystemFetcher};
+use platform::{Meter, Platform, Queue, Topic};
+use platform_system::{FetcherError, SystemFetcher};
 
+pub use clients::Endpoints;
+pub use dead_letters::AwsDeadLetters;
 pub use files::{AwsFiles, file_key};
 pub use message::{ENCODING_ATTRIBUTE, EncodedMessage, decode_message, encode_message};
 pub use objects::AwsObjects;
@@ -103,32 +106,7 @@ pub enum AwsError {
 /// # Errors
 /// [`AwsError`].
 pub async fn open(options: &AwsOptions) -> Result<Platform, AwsError> {
-    let shared = Shared::load(options).await?;
-    let fetcher = SystemFetcher::new(options.addresses)?;
-    let queue = |name: &'static str, url: &Option<String>| match url {
-        Some(url) => {
-            let sqs = shared.clients.sqs.clone();
-            Arc::new(AwsQueue::new(sqs, url.clone(), Arc::clone(&shared.caller))) as Arc<dyn Queue>
-        }
-        None => Arc::new(NoQueue::new(name)),
-    };
-    let topic = |arn: &String| {
-        let sns = shared.clients.sns.clone();
-        Arc::new(AwsTopic::new(sns, arn.clone(), Arc::clone(&shared.caller))) as Arc<dyn Topic>
-    };
-    let rows =
-        AwsRows::new(shared.clients.dynamodb.clone(), options.table.clone(), Arc::clone(&shared.caller));
-    Ok(Platform {
-        objects: Arc::new(AwsObjects::new(shared.store.clone())),
-        rows: Arc::new(rows),
-        scrape_queue: queue("scrape", &options.scrape_queue_url),
-        rule_queue: queue("rule", &options.rule_queue_url),
-        alert_topic: options.alert_topic_arn.as_ref().map(topic),
-        fetcher: Arc::new(fetcher),
-        files: Arc::new(AwsFiles::new(shared.store.clone())),
-        clock: Arc::clone(&shared.caller.clock),
-        entropy: Arc::clone(&shared.caller.entropy),
-    })
+    Ok(build(Clients::load(&options.meter).await?, options)?.platform)
 }
 
 /// The files alone, for who uploads them.
@@ -136,23 +114,48 @@ pub async fn open(options: &AwsOptions) -> Result<Platform, AwsError> {
 /// # Errors
 /// [`AwsError`].
 pub async fn open_files(options: &AwsOptions) -> Result<AwsFiles, AwsError> {
-    Ok(AwsFiles::new(Shared::load(options).await?.store))
+    Ok(build(Clients::load(&options.meter).await?, options)?.files)
 }
 
-/// What the ports have in common.
-struct Shared {
-    clients: Clients,
-    caller: Arc<Caller>,
-    store: Store,
+/// As [`open`] and [`open_files`], of these endpoints and not the environment's.
+///
+/// # Errors
+/// [`AwsError`].
+pub async fn open_at(options: &AwsOptions, endpoints: &Endpoints) -> Result<AwsPlatform, AwsError> {
+    build(Clients::load_at(endpoints, &options.meter).await, options)
 }
 
-impl Shared {
-    async fn load(options: &AwsOptions) -> Result<Self, AwsError> {
-        let clients = Clients::load(&options.meter).await?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
-        let caller = Arc::new(Caller { clock, entropy, meter: Arc::clone(&options.meter) });
-        let store = Store::new(clients.s3.clone(), options.bucket.clone(), Arc::clone(&caller));
-        Ok(Self { clients, caller, store })
-    }
+/// The ports, and what only this adapter can do.
+#[derive(Debug)]
+pub struct AwsPlatform {
+    /// The ports.
+    pub platform: Platform,
+    /// The files, which can be put here.
+    pub files: AwsFiles,
+}
+
+fn build(clients: Clients, options: &AwsOptions) -> Result<AwsPlatform, AwsError> {
+    let caller = Arc::new(Caller::of_the_system(&options.meter));
+    let Clients { s3, dynamodb, sqs, sns } = clients;
+    let store = Store::new(s3, options.bucket.clone(), Arc::clone(&caller));
+    let queue = |name: &'static str, url: &Option<String>| match url {
+        Some(url) => Arc::new(AwsQueue::new(sqs.clone(), url.clone(), Arc::clone(&caller))) as Arc<dyn Queue>,
+        None => Arc::new(NoQueue::new(name)),
+    };
+    let topic = |arn: &String| {
+        Arc::new(AwsTopic::new(sns.clone(), arn.clone(), Arc::clone(&caller))) as Arc<dyn Topic>
+    };
+    let files = AwsFiles::new(store.clone());
+    let platform = Platform {
+        objects: Arc::new(AwsObjects::new(store)),
+        rows: Arc::new(AwsRows::new(dynamodb, options.table.clone(), Arc::clone(&caller))),
+        scrape_queue: queue("scrape", &options.scrape_queue_url),
+        rule_queue: queue("rule", &options.rule_queue_url),
+        alert_topic: options.alert_topic_arn.as_ref().map(topic),
+        fetcher: Arc::new(SystemFetcher::new(options.addresses)?),
+        files: Arc::new(files.clone()),
+        clock: Arc::clone(&caller.clock),
+        entropy: Arc::clone(&caller.entropy),
+    };
+    Ok(AwsPlatform { platform, files })
 }

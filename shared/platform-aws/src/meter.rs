@@ -11,10 +11,12 @@ use aws_sdk_dynamodb::types::ConsumedCapacity;
 use aws_sdk_dynamodb::types::error::ConditionalCheckFailedException;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
-use aws_smithy_runtime_api::client::interceptors::context::{Error, FinalizerInterceptorContextRef, Output};
-use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, Metadata, OrchestratorError};
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeTransmitInterceptorContextRef, Error, FinalizerInterceptorContextRef, Output,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, Metadata, OrchestratorError};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use platform::{Billed, Meter};
 
 use crate::rows::item_bytes;
@@ -38,6 +40,14 @@ impl Metered {
     }
 }
 
+/// The bytes of an attempt's body.
+#[derive(Clone, Copy, Debug)]
+struct Sent(u64);
+
+impl Storable for Sent {
+    type Storer = StoreReplace<Self>;
+}
+
 impl std::fmt::Debug for Metered {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Metered").field("service", &self.service).finish_non_exhaustive()
@@ -49,6 +59,17 @@ impl Intercept for Metered {
         "Metered"
     }
 
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        // After the attempt the request is gone.
+        config.interceptor_state().store_put(Sent(request_bytes(context.request())));
+        Ok(())
+    }
+
     fn read_after_attempt(
         &self,
         context: &FinalizerInterceptorContextRef<'_>,
@@ -56,7 +77,7 @@ impl Intercept for Metered {
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let operation = config.load::<Metadata>().map_or("", |metadata| operation_name(metadata.name()));
-        let sent = context.request().and_then(|request| request.body().content_length()).unwrap_or(0);
+        let sent = config.load::<Sent>().map_or(0, |sent| sent.0);
         let received = context.response().map_or(0, response_bytes);
         let units = match self.service {
             "s3" => 1.0,
@@ -88,6 +109,11 @@ fn operation_name(name: &str) -> &'static str {
         "AssumeRole",
     ];
     NAMES.into_iter().find(|own| *own == name).unwrap_or("other")
+}
+
+fn request_bytes(request: &HttpRequest) -> u64 {
+    let by_header = || request.headers().get("content-length").and_then(|length| length.parse().ok());
+    request.body().content_length().or_else(by_header).unwrap_or(0)
 }
 
 fn response_bytes(response: &HttpResponse) -> u64 {

@@ -63,7 +63,7 @@ impl AwsQueue {
                 .message_system_attribute_names(SystemAttribute::ApproximateReceiveCount);
             async {
                 let output = request.send().await.map_err(|error| judge(&error, &what))?;
-                output.messages.unwrap_or_default().into_iter().map(message).collect()
+                output.messages.unwrap_or_default().iter().map(message).collect()
             }
         };
         match self.caller.call(call, attempt).await {
@@ -182,7 +182,7 @@ fn is_outdated(code: &str) -> bool {
     matches!(code, "ReceiptHandleIsInvalid" | "InvalidParameterValue")
 }
 
-fn message(message: SqsMessage) -> Result<Message, Failure> {
+fn message(message: &SqsMessage) -> Result<Message, Failure> {
     let corrupt = |reason: &str| {
         let what = message.message_id().map_or_else(|| "message".to_owned(), |id| format!("message {id}"));
         Failure::Final(PlatformError::Corrupt { what, reason: reason.to_owned() })

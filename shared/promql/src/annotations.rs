@@ -23,6 +23,26 @@ enum Level {
 enum Detail {
     None,
     Monotonicity(Monotonicity),
+    /// How often it arose.
+    Occurrences(u64),
+}
+
+/// What was done to histograms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HistogramOperation {
+    Addition,
+    Subtraction,
+    Aggregation,
+}
+
+impl HistogramOperation {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Addition => "addition",
+            Self::Subtraction => "subtraction",
+            Self::Aggregation => "aggregation",
+        }
+    }
 }
 
 /// Where and how far a classic histogram's buckets had to be corrected.
@@ -38,8 +58,8 @@ pub(crate) struct Monotonicity {
     pub(crate) min_time: i64,
     /// Last instant, ms.
     pub(crate) max_time: i64,
-    /// How many samples were corrected.
-    pub(crate) samples: u64,
+    /// How many samples were corrected, as Prometheus counts: see `eval/corrections.rs`.
+    pub(crate) samples: i64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -85,6 +105,14 @@ impl Annotations {
         self.inform(format!("{text} {}", quote(metric_name)), span, Detail::None);
     }
 
+    /// `rate` or `increase` of what is not said to be a counter.
+    pub(crate) fn not_typed_as_a_counter(&mut self, metric_type: &str, metric_name: &str, span: Span) {
+        let text =
+            "metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\", got";
+        let (metric_type, metric_name) = (quote(metric_type), quote(metric_name));
+        self.inform(format!("{text} {metric_type}: {metric_name}"), span, Detail::None);
+    }
+
     /// An operator that is not defined for the kinds of samples it got.
     pub(crate) fn incompatible_types(&mut self, left: &str, operator: &str, right: &str, span: Span) {
         let text = format!(
@@ -92,6 +120,94 @@ impl Annotations {
             quote(operator)
         );
         self.inform(text, span, Detail::None);
+    }
+
+    /// Floats and histograms in one range.
+    pub(crate) fn mixed_floats_histograms(&mut self, metric_name: &str, span: Span) {
+        let text = "encountered a mix of histograms and floats for metric name";
+        self.warn(format!("{text} {}", quote(metric_name)), span);
+    }
+
+    /// Floats and histograms in one group.
+    pub(crate) fn mixed_in_aggregation(&mut self, span: Span) {
+        self.warn("encountered a mix of histograms and floats for aggregation".to_owned(), span);
+    }
+
+    /// A classic and a native histogram of the same labels. An empty metric name is left out.
+    pub(crate) fn mixed_classic_native(&mut self, metric_name: &str, span: Span) {
+        let text = "vector contains a mix of classic and native histograms";
+        self.warn(format!("{text}{}", for_metric_name(metric_name)), span);
+    }
+
+    /// A gauge histogram where a counter is wanted.
+    pub(crate) fn histogram_not_a_counter(&mut self, metric_name: &str, span: Span) {
+        let text = "this native histogram metric is not a counter:";
+        self.warn(format!("{text} {}", quote(metric_name)), span);
+    }
+
+    /// A counter histogram where a gauge is wanted.
+    pub(crate) fn histogram_not_a_gauge(&mut self, metric_name: &str, span: Span) {
+        let text = "this native histogram metric is not a gauge:";
+        self.warn(format!("{text} {}", quote(metric_name)), span);
+    }
+
+    /// Exponential and custom buckets where they have to be put together.
+    pub(crate) fn mixed_schemas(&mut self, metric_name: &str, span: Span) {
+        let text =
+            "vector contains a mix of histograms with exponential and custom buckets schemas for metric name";
+        self.warn(format!("{text} {}", quote(metric_name)), span);
+    }
+
+    /// Exponential and custom buckets on the sides of an operator.
+    pub(crate) fn incompatible_bucket_layout(&mut self, operator: &str, span: Span) {
+        self.warn(format!("incompatible bucket layout encountered for binary operator {operator}"), span);
+    }
+
+    /// One side is known to be a counter reset, the other to be none.
+    pub(crate) fn counter_reset_collision(&mut self, operation: HistogramOperation, span: Span) {
+        self.warn(format!("conflicting counter resets during histogram {}", operation.as_str()), span);
+    }
+
+    /// A sample that counts from before the sample before it.
+    pub(crate) fn start_time_overlap(&mut self, metric_name: &str, span: Span) {
+        let text = "sample has start time that overlaps with previous sample timestamp for metric";
+        let text = format!("{text} {}", quote(metric_name));
+        let before = match self.entries.get(&text).map(|entry| &entry.detail) {
+            Some(Detail::Occurrences(count)) => *count,
+            _ => 0,
+        };
+        let detail = Detail::Occurrences(before + 1);
+        self.entries.insert(text, Entry { level: Level::Warning, span, detail });
+    }
+
+    /// Custom bounds that differed.
+    pub(crate) fn bounds_reconciled(&mut self, operation: HistogramOperation, span: Span) {
+        let text = format!("mismatched custom buckets were reconciled during {}", operation.as_str());
+        self.inform(text, span, Detail::None);
+    }
+
+    /// A histogram that an aggregation cannot use.
+    pub(crate) fn ignored_in_aggregation(&mut self, aggregation: &str, span: Span) {
+        self.inform(format!("ignored histogram in {aggregation} aggregation"), span, Detail::None);
+    }
+
+    /// Histograms beside floats that a function cannot use.
+    pub(crate) fn ignored_in_mixed_range(&mut self, metric_name: &str, span: Span) {
+        let text = "ignored histograms in a range containing both floats and histograms for metric name";
+        self.inform(format!("{text} {}", quote(metric_name)), span, Detail::None);
+    }
+
+    /// Observations that are no numbers, for a quantile. An empty metric name is left out.
+    pub(crate) fn quantile_of_nan(&mut self, skewed: bool, metric_name: &str, span: Span) {
+        let result = if skewed { "skewed higher" } else { "NaN" };
+        let text = "input to histogram_quantile has NaN observations, result is";
+        self.inform(format!("{text} {result}{}", for_metric_name(metric_name)), span, Detail::None);
+    }
+
+    /// Observations that are no numbers, for a fraction. An empty metric name is left out.
+    pub(crate) fn fraction_of_nan(&mut self, metric_name: &str, span: Span) {
+        let text = "input to histogram_fraction has NaN observations, which are excluded from all fractions";
+        self.inform(format!("{text}{}", for_metric_name(metric_name)), span, Detail::None);
     }
 
     /// Buckets that decrease.
@@ -106,7 +222,8 @@ impl Annotations {
         let (mut warnings, mut infos) = (Vec::new(), Vec::new());
         for (text, entry) in self.entries {
             let detail = match entry.detail {
-                Detail::None => String::new(),
+                Detail::None | Detail::Occurrences(0..=1) => String::new(),
+                Detail::Occurrences(count) => format!(" ({count} occurrences)"),
                 Detail::Monotonicity(forced) => describe(forced),
             };
             let position = position(query, entry.span.start);
@@ -144,13 +261,14 @@ fn for_metric_name(metric_name: &str) -> String {
     if metric_name.is_empty() { String::new() } else { format!(" for metric name {}", quote(metric_name)) }
 }
 
-fn merge(old: &mut Monotonicity, new: Monotonicity) {
+/// Makes one of two.
+pub(crate) fn merge(old: &mut Monotonicity, new: Monotonicity) {
     old.min_bucket = old.min_bucket.min(new.min_bucket);
     old.max_bucket = old.max_bucket.max(new.max_bucket);
     old.max_difference = old.max_difference.max(new.max_difference);
     old.min_time = old.min_time.min(new.min_time);
     old.max_time = old.max_time.max(new.max_time);
-    old.samples += new.samples;
+    old.samples = old.samples.wrapping_add(new.samples);
 }
 
 fn describe(forced: Monotonicity) -> String {

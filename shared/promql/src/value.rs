@@ -1,6 +1,8 @@
 //! What a query gives.
 
-use model::{Labels, TimestampMs};
+use std::sync::Arc;
+
+use model::{FloatHistogram, Labels, TimestampMs};
 
 /// The result of a query.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,8 +34,18 @@ pub struct VectorSample {
     pub labels: Labels,
     /// When, ms.
     pub timestamp: TimestampMs,
-    /// What.
+    /// What; 0 where it is a histogram.
     pub value: f64,
+    /// What, where it is a native histogram.
+    pub histogram: Option<Arc<FloatHistogram>>,
+}
+
+impl VectorSample {
+    /// A sample that is a float.
+    #[must_use]
+    pub fn float(labels: Labels, timestamp: TimestampMs, value: f64) -> Self {
+        Self { labels, timestamp, value, histogram: None }
+    }
 }
 
 /// One series of a matrix.
@@ -41,8 +53,10 @@ pub struct VectorSample {
 pub struct MatrixSeries {
     /// The series.
     pub labels: Labels,
-    /// Samples in order of time.
+    /// The samples that are floats, in order of time.
     pub points: Vec<(TimestampMs, f64)>,
+    /// The samples that are native histograms, in order of time.
+    pub histograms: Vec<(TimestampMs, Arc<FloatHistogram>)>,
 }
 
 /// A result and what is to be said of it.

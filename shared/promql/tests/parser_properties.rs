@@ -7,6 +7,8 @@ use promql::parser::{parse, parse_metric_selector};
 use proptest::prelude::*;
 
 const ALL: Features = Features {
+    use_start_timestamps: true,
+    type_and_unit_labels: false,
     experimental_functions: true,
     extended_range_selectors: true,
     binop_fill_modifiers: true,

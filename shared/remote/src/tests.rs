@@ -181,8 +181,8 @@ fn version_2_says_what_it_refuses_and_takes_the_rest() {
             r#"invalid metric name or labels, got {job="nameless"}"#,
             r#"TimeSeries must contain at least one sample or histogram for series {__name__="empty"}"#,
             r#"out of bounds: timestamp is too far in the future for series {__name__="early"}"#,
-            "histogram spans specify different number of buckets than provided: spans need 3 buckets, have 1 \
-             buckets for series {__name__=\"unsound\"}",
+            "positive side: spans need 3 buckets, have 1 buckets: histogram spans specify different number of \
+             buckets than provided for series {__name__=\"unsound\"}",
         ]
     );
 }

@@ -16,6 +16,6 @@ mod scrape;
 
 pub use queryable::{
     ExemplarQueryable, HistogramColumn, LabelQuery, Limits, MetadataQueryable, Queryable, Select,
-    SelectHints, Series, SeriesExemplars, SeriesSet, StorageError, StorageFuture,
+    SelectHints, Series, SeriesExemplars, SeriesSet, StartTimestamps, StorageError, StorageFuture,
 };
 pub use scrape::{Coverage, Scrape, ScrapeExemplar, ScrapeHistogram, ScrapeOutcome, ScrapeSample, SourceId};

@@ -49,6 +49,18 @@ pub struct Series {
     pub values: Arc<[f64]>,
     /// The samples that are native histograms; most series have none.
     pub histograms: HistogramColumn,
+    /// Since when samples count, where that is known.
+    pub start_timestamps: StartTimestamps,
+}
+
+/// Since when the samples of a series count, in ms, 0 where it is unknown. Each column is as long as the samples it is of,
+/// or empty if nothing is known.
+#[derive(Clone, Debug, Default)]
+pub struct StartTimestamps {
+    /// Of the floats.
+    pub floats: Arc<[TimestampMs]>,
+    /// Of the native histograms.
+    pub histograms: Arc<[TimestampMs]>,
 }
 
 /// The native histograms of a series in order of time; both are equally long, timestamps strictly increase.
@@ -64,7 +76,13 @@ impl Series {
     /// A series of floats alone.
     #[must_use]
     pub fn floats(labels: Labels, timestamps: Arc<[TimestampMs]>, values: Arc<[f64]>) -> Self {
-        Self { labels, timestamps, values, histograms: HistogramColumn::default() }
+        Self {
+            labels,
+            timestamps,
+            values,
+            histograms: HistogramColumn::default(),
+            start_timestamps: StartTimestamps::default(),
+        }
     }
 
     /// Number of samples, of either kind.

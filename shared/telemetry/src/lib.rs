@@ -16,5 +16,5 @@ mod summary;
 mod usage;
 
 pub use logging::{Format, Level, LoggingError, init_logging};
-pub use metrics::{Compaction, Metrics, Pushed, ScrapeTotals, StoreState};
+pub use metrics::{Compaction, Metrics, Pushed, ScrapeTotals, StoreState, Totals};
 pub use usage::UsageMeter;

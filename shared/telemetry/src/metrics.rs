@@ -4,6 +4,7 @@ mod billing;
 mod compaction;
 mod families;
 mod pushes;
+mod totals;
 
 use prometheus::TextEncoder;
 
@@ -13,6 +14,7 @@ use families::{ApiFamilies, QueryFamilies, RuleFamilies, ScrapeFamilies, StoreFa
 use pushes::PushFamilies;
 
 pub use pushes::Pushed;
+pub use totals::Totals;
 
 use crate::process::ProcessMetrics;
 
@@ -246,6 +248,11 @@ impl Metrics {
     /// The collector deleted blocks' files of so many bytes.
     pub fn collected_block_bytes(&self, bytes: u64) {
         self.compaction.collected_bytes.inc_by(bytes);
+    }
+
+    /// How far compaction is behind now, where nothing else of the store is known.
+    pub fn compaction_lag(&self, seconds: f64) {
+        self.compaction.lag.set(seconds);
     }
 
     /// The state of the store.

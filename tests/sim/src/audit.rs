@@ -159,6 +159,17 @@ pub struct HeadAudit {
     live: BTreeSet<String>,
     /// Manifests audited.
     pub manifests: u64,
+    read: ReadManifest,
+}
+
+/// A manifest that was read, and what it names.
+#[derive(Clone, Debug, Default)]
+struct ReadManifest {
+    /// The very bytes that it was read from.
+    body: Bytes,
+    manifest: Arc<Manifest>,
+    /// Keys and lengths of the files of its blocks.
+    files: Arc<Vec<(String, u64)>>,
 }
 
 impl HeadAudit {
@@ -166,7 +177,7 @@ impl HeadAudit {
     ///
     /// # Errors
     /// The first violation.
-    pub fn check(&mut self, world: &Handle, watch: &Watch) -> Result<Option<Manifest>, Violation> {
+    pub fn check(&mut self, world: &Handle, watch: &Watch) -> Result<Option<Arc<Manifest>>, Violation> {
         let Some((version, head)) = watch.head() else { return Ok(None) };
         if version < self.version || head.watermark < self.watermark {
             let detail = format!(
@@ -183,7 +194,8 @@ impl HeadAudit {
         (self.version, self.watermark) = (version, head.watermark);
         self.manifest.clone_from(&head.manifest);
         let Some(key) = &head.manifest else { return Ok(None) };
-        let manifest = read_manifest(world, key)?;
+        self.read_manifest(world, key)?;
+        let manifest = Arc::clone(&self.read.manifest);
         if changed {
             self.manifests += 1;
             let merged = manifest.blocks.iter().filter(|block| block.level >= 2);
@@ -196,28 +208,37 @@ impl HeadAudit {
             check_manifest(&manifest)?;
         }
         // Not only after a change: a block can be deleted under a head that stays.
-        check_blocks(world, &manifest)?;
+        self.check_blocks(world)?;
         Ok(Some(manifest))
     }
-}
 
-fn read_manifest(world: &Handle, key: &str) -> Result<Manifest, Violation> {
-    let body = world.object(key).ok_or_else(|| Violation::new("S9", format!("{key} does not exist")))?;
-    wire::decode("manifest", &body).map_err(|error| Violation::new("S9", format!("{key}: {error}")))
-}
+    /// Reads a manifest, unless the bytes that are stored are those that were read before.
+    fn read_manifest(&mut self, world: &Handle, key: &str) -> Result<(), Violation> {
+        let body = world.object(key).ok_or_else(|| Violation::new("S9", format!("{key} does not exist")))?;
+        if body.as_ptr() == self.read.body.as_ptr() && body.len() == self.read.body.len() {
+            return Ok(());
+        }
+        let manifest: Manifest = wire::decode("manifest", &body)
+            .map_err(|error| Violation::new("S9", format!("{key}: {error}")))?;
+        let of_block = |block: &BlockMeta| {
+            let key = |file: &wire::BlockFile| (tsdb::block::object_key(&block.id, &file.name), file.len);
+            block.files.iter().map(key).collect::<Vec<_>>()
+        };
+        let files = manifest.blocks.iter().flat_map(of_block).collect();
+        self.read = ReadManifest { body, manifest: Arc::new(manifest), files: Arc::new(files) };
+        Ok(())
+    }
 
-fn check_blocks(world: &Handle, manifest: &Manifest) -> Result<(), Violation> {
-    for block in &manifest.blocks {
-        for file in &block.files {
-            let key = tsdb::block::object_key(&block.id, &file.name);
-            let len = world.object(&key).map(|body| body.len() as u64);
-            if len != Some(file.len) {
-                let detail = format!("{key} of the head has {len:?} bytes instead of {}", file.len);
+    fn check_blocks(&self, world: &Handle) -> Result<(), Violation> {
+        for (key, expected) in self.read.files.iter() {
+            let len = world.object(key).map(|body| body.len() as u64);
+            if len != Some(*expected) {
+                let detail = format!("{key} of the head has {len:?} bytes instead of {expected}");
                 return Err(Violation::new("S9", detail));
             }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 fn check_manifest(manifest: &Manifest) -> Result<(), Violation> {

@@ -425,7 +425,7 @@ impl Day {
     fn audit_blocks(&mut self) -> Result<(), Violation> {
         let Some(manifest) = self.head.check(&self.world, &self.watch)? else { return Ok(()) };
         let objects = self.world.platform().objects;
-        let checked = manifest.clone();
+        let checked = Arc::clone(&manifest);
         let doubled = self.in_world(async move { audit::doubled(&objects, &checked).await });
         let doubled = match doubled {
             // Somebody merged them meanwhile, and they were collected.
@@ -540,9 +540,9 @@ impl Day {
         if let Some(violation) = lock(&self.ledger).violations.first() {
             return Err(violation.clone());
         }
-        let manifest: Option<Manifest> = self.head.check(&self.world, &self.watch)?;
+        let manifest: Option<Arc<Manifest>> = self.head.check(&self.world, &self.watch)?;
         let key = self.watch.head().and_then(|(_, head)| head.manifest);
-        let garbage = audit::garbage(&self.world, manifest.as_ref(), key.as_deref());
+        let garbage = audit::garbage(&self.world, manifest.as_deref(), key.as_deref());
         if let Some(first) = garbage.first() {
             let detail = format!("{} objects are garbage, the first is {first}", garbage.len());
             return Err(Violation::new("L5", detail));

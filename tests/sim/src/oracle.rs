@@ -6,6 +6,8 @@
 //!    ─► stale markers from consecutive scrapes (S13) ─► acknowledged tasks and pushes are there (S1)
 //! ```
 
+mod bodies;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -13,7 +15,8 @@ use model::Labels;
 use model::value::STALE_NAN_BITS;
 use storage::Series;
 
-use crate::fleet::{Fleet, POOL, TaskName, series};
+use self::bodies::Bodies;
+use crate::fleet::{Exposed, Fleet, POOL, TaskName};
 use crate::ledger::{AckedTask, Deletion, Ledger, Violation};
 use crate::rules::check_rules;
 
@@ -72,19 +75,11 @@ impl Audited {
 /// Everything that readers have seen, and the rules of what they may see.
 #[derive(Debug)]
 pub struct Oracle {
-    fleet: Arc<Fleet>,
-    seen: BTreeMap<Labels, BTreeMap<i64, u64>>,
+    bodies: Bodies,
+    /// By series, in order of time.
+    seen: BTreeMap<Labels, Vec<(i64, u64)>>,
     staleness_gap_ms: i64,
 }
-
-/// The series that a scrape reports about itself.
-const REPORT: [&str; 5] = [
-    "scrape_duration_seconds",
-    "scrape_samples_post_metric_relabeling",
-    "scrape_samples_scraped",
-    "scrape_series_added",
-    "up",
-];
 
 const HOUR_MS: i64 = 3_600_000;
 /// A target answers within so long of its scrape's timestamp, ms: its timeout, and clocks that differ.
@@ -115,21 +110,7 @@ impl Oracle {
     /// The oracle of a fleet.
     #[must_use]
     pub fn new(fleet: Arc<Fleet>, staleness_gap_ms: i64) -> Self {
-        Self { fleet, seen: BTreeMap::new(), staleness_gap_ms }
-    }
-
-    /// How many samples have been seen.
-    #[must_use]
-    pub fn seen(&self) -> u64 {
-        self.seen.values().map(|samples| samples.len() as u64).sum()
-    }
-
-    /// Forgets what is older than `before`, ms: it has been dropped, or is not looked at again.
-    pub fn forget(&mut self, before: i64) {
-        self.seen.retain(|_, samples| {
-            *samples = samples.split_off(&before);
-            !samples.is_empty()
-        });
+        Self { bodies: Bodies::new(fleet), seen: BTreeMap::new(), staleness_gap_ms }
     }
 
     /// Checks a view against everything that is known.
@@ -163,7 +144,7 @@ impl Oracle {
                 _ => rules.push((labels, samples)),
             }
         }
-        check_rules(&rules)?;
+        check_rules(&rules, ledger)?;
         let mut found = Found::default();
         found.audited.samples = view.rows.values().map(|samples| samples.len() as u64).sum();
         for (target, records) in &records {
@@ -187,7 +168,8 @@ impl Oracle {
                 _ => ledger.may_vanish(at),
             };
             let mut next = 0;
-            for (timestamp, bits) in seen.range(from..=view.until) {
+            let first = seen.partition_point(|(at, _)| *at < from);
+            for (timestamp, bits) in seen.iter().skip(first).take_while(|(at, _)| *at <= view.until) {
                 while now.get(next).is_some_and(|(other, _)| other < timestamp) {
                     next += 1;
                 }
@@ -210,7 +192,7 @@ impl Oracle {
     }
 
     fn check_target(
-        &self,
+        &mut self,
         target: u32,
         records: &BTreeMap<i64, Record<'_>>,
         view: &View,
@@ -253,21 +235,25 @@ impl Oracle {
                 // Time did not advance: no series ends.
                 false => BTreeSet::new(),
             };
-            self.check_markers(target, *at, record, *previous_at, &previous, ledger)?;
+            let checked = self.check_markers(target, *at, record, *previous_at, &previous, ledger);
+            checked.map_err(|violation| {
+                let near = ordered.get(nth.saturating_sub(4)..(nth + 3).min(ordered.len()));
+                around(violation, near.unwrap_or_default())
+            })?;
             found.audited.markers += record.markers.len() as u64;
         }
         Ok(())
     }
 
     /// The tick of a scrape that succeeded.
-    fn tick(&self, record: &Record<'_>) -> Option<i64> {
+    fn tick(&mut self, record: &Record<'_>) -> Option<i64> {
         let attempt = record.real.iter().find(|(labels, _)| labels.metric_name() == "attempt")?;
-        self.fleet.served(f64::from_bits(attempt.1) as u64).map(|served| served.task.0)
+        self.bodies.get(f64::from_bits(attempt.1) as u64).map(|body| body.served.task.0)
     }
 
     /// S3, S4: everything of one attempt's body and its report, and nothing else.
     fn check_scrape(
-        &self,
+        &mut self,
         target: u32,
         at: i64,
         record: &Record<'_>,
@@ -281,49 +267,25 @@ impl Oracle {
         let Some(up) = value("up") else {
             return Err(Violation::new("S4", format!("{}: samples without `up`", here())));
         };
-        let mut expected: BTreeMap<Labels, Option<u64>> =
-            REPORT.iter().map(|name| (series(name, target, None), None)).collect();
-        if f64::from_bits(up) == 1.0 {
-            let attempt = value("attempt").map(f64::from_bits);
-            let attempt = attempt.filter(|attempt| *attempt >= 1.0 && attempt.fract() == 0.0);
-            let Some(attempt) = attempt.map(|attempt| attempt as u64) else {
-                return Err(Violation::new("S4", format!("{}: a scrape without its number", here())));
-            };
-            let Some(served) = self
-                .fleet
-                .served(attempt)
-                .filter(|served| served.target == target && ANSWER_MS.contains(&(served.at_ms - at)))
-            else {
-                let detail = format!("{}: attempt {attempt} was never served then", here());
-                return Err(Violation::new("S3", detail));
-            };
-            found.attempts.entry((served.task, target)).or_default().push(attempt);
-            for exposed in self.fleet.body(attempt).unwrap_or_default() {
-                if exposed.timestamp.is_none() {
-                    expected.insert(exposed.labels, Some(exposed.value.to_bits()));
-                }
-            }
-        } else {
+        if f64::from_bits(up) != 1.0 {
             found.failures.entry(target).or_default().insert(at);
+            let report = self.bodies.report(target);
+            return check_expected(at, record, &report, ledger, &here);
         }
-        for (labels, bits) in &record.real {
-            match expected.remove(*labels) {
-                Some(None) => {}
-                Some(Some(value)) if value == *bits => {}
-                Some(Some(value)) => {
-                    let detail = format!("{}: {labels} is {bits:x}, served was {value:x}", here());
-                    return Err(Violation::new("S3", detail));
-                }
-                None => {
-                    return Err(Violation::new("S3", format!("{}: {labels} was never served", here())));
-                }
-            }
-        }
-        if let Some(missing) = expected.keys().find(|labels| !ledger.may_be_deleted(labels, at)) {
-            let violation = Violation::new("S4", format!("{}: {missing} is missing", here()));
-            return Err(violation.of_sample(missing, at));
-        }
-        Ok(())
+        let attempt = value("attempt").map(f64::from_bits);
+        let attempt = attempt.filter(|attempt| *attempt >= 1.0 && attempt.fract() == 0.0);
+        let Some(attempt) = attempt.map(|attempt| attempt as u64) else {
+            return Err(Violation::new("S4", format!("{}: a scrape without its number", here())));
+        };
+        let body = self.bodies.get(attempt);
+        let Some(body) =
+            body.filter(|body| body.served.target == target && ANSWER_MS.contains(&(body.served.at_ms - at)))
+        else {
+            let detail = format!("{}: attempt {attempt} was never served then", here());
+            return Err(Violation::new("S3", detail));
+        };
+        found.attempts.entry((body.served.task, target)).or_default().push(attempt);
+        check_expected(at, record, &body.expected, ledger, &here)
     }
 
     /// S13: exactly the series that the scrape before had and this one has not.
@@ -365,7 +327,7 @@ impl Oracle {
     }
 
     fn check_backdated(
-        &self,
+        &mut self,
         samples: &[(&Labels, i64, u64)],
         view: &View,
         found: &Found,
@@ -373,9 +335,10 @@ impl Oracle {
         let mut seen: BTreeSet<u64> = BTreeSet::new();
         for (labels, at, bits) in samples {
             let attempt = f64::from_bits(*bits) as u64;
-            let body = self.fleet.body(attempt).unwrap_or_default();
-            let served =
-                body.iter().any(|exposed| exposed.labels == **labels && exposed.timestamp == Some(*at));
+            let served = self.bodies.get(attempt).is_some_and(|body| {
+                let same = |exposed: &Exposed| exposed.labels == **labels && exposed.timestamp == Some(*at);
+                body.backdated.iter().any(same)
+            });
             if !served {
                 return Err(Violation::new("S3", format!("{labels} at {at} was never served")));
             }
@@ -383,7 +346,8 @@ impl Oracle {
         }
         let from = view.from.max(view.kept_from);
         for attempt in found.attempts.values().flatten() {
-            for exposed in self.fleet.body(*attempt).unwrap_or_default() {
+            let Some(body) = self.bodies.get(*attempt) else { continue };
+            for exposed in &body.backdated {
                 let Some(at) = exposed.timestamp.filter(|at| (from..=view.until).contains(at)) else {
                     continue;
                 };
@@ -398,14 +362,75 @@ impl Oracle {
 
     fn remember(&mut self, view: &View) {
         for (labels, samples) in &view.rows {
-            let seen = self.seen.entry(labels.clone()).or_default();
-            for (at, bits) in samples {
-                if *bits != STALE_NAN_BITS || *at <= view.settled {
-                    seen.insert(*at, *bits);
+            let seen = match self.seen.get_mut(labels) {
+                Some(seen) => seen,
+                None => self.seen.entry(labels.clone()).or_default(),
+            };
+            let is_settled = |(at, bits): &&(i64, u64)| *bits != STALE_NAN_BITS || *at <= view.settled;
+            let Some((first, _)) = samples.first() else { continue };
+            // What was seen before stays; of the two, which are in order, one.
+            let before = seen.split_off(seen.partition_point(|(at, _)| at < first));
+            let mut before = before.into_iter().peekable();
+            for sample in samples.iter().filter(is_settled) {
+                while let Some(earlier) = before.next_if(|(at, _)| *at < sample.0) {
+                    seen.push(earlier);
                 }
+                before.next_if(|(at, _)| *at == sample.0);
+                seen.push(*sample);
+            }
+            seen.extend(before);
+        }
+    }
+}
+
+/// Whether what is there of a scrape is what is expected, both in order of series.
+fn check_expected(
+    at: i64,
+    record: &Record<'_>,
+    expected: &[(Labels, Option<u64>)],
+    ledger: &Ledger,
+    here: &impl Fn() -> String,
+) -> Result<(), Violation> {
+    let missing = |labels: &Labels| {
+        if ledger.may_be_deleted(labels, at) {
+            return Ok(());
+        }
+        let violation = Violation::new("S4", format!("{}: {labels} is missing", here()));
+        Err(violation.of_sample(labels, at))
+    };
+    let mut expected = expected.iter().peekable();
+    for (labels, bits) in &record.real {
+        while let Some((absent, _)) = expected.next_if(|(other, _)| other < *labels) {
+            missing(absent)?;
+        }
+        match expected.next_if(|(other, _)| other == *labels) {
+            Some((_, None)) => {}
+            Some((_, Some(value))) if value == bits => {}
+            Some((_, Some(value))) => {
+                let detail = format!("{}: {labels} is {bits:x}, served was {value:x}", here());
+                return Err(Violation::new("S3", detail));
+            }
+            None => {
+                return Err(Violation::new("S3", format!("{}: {labels} was never served", here())));
             }
         }
     }
+    expected.try_for_each(|(absent, _)| missing(absent))
+}
+
+/// A violation of S13, and the scrapes around it, in the order of their ticks.
+fn around(violation: Violation, near: &[(i64, bool, i64, &Record<'_>)]) -> Violation {
+    let told = near.iter().map(|(key, known, at, record)| {
+        let series: Vec<String> = record.real.iter().map(|(labels, _)| labels.to_string()).collect();
+        let hash = xxhash_rust::xxh3::xxh3_64(series.join(",").as_bytes()) & 0xffff;
+        let (real, markers) = (record.real.len(), record.markers.len());
+        format!(
+            "{} {key} at {at}: {real} series {hash:04x}, {markers} markers",
+            if *known { "tick" } else { "about" }
+        )
+    });
+    let detail = format!("{}; around: {}", violation.detail, told.collect::<Vec<_>>().join("; "));
+    Violation { detail, ..violation }
 }
 
 fn check_shape(rows: &Rows) -> Result<(), Violation> {

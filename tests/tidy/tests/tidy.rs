@@ -15,11 +15,27 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("wire", &["model"]),
     ("storage", &["model"]),
     ("promql", &["model", "storage"]),
+    ("promqltest", &["model", "promql", "storage"]),
     ("platform-system", &["platform"]),
     ("platform-local", &["platform", "platform-system"]),
     ("platform-metered", &["cost", "platform"]),
     ("platform-aws", &["platform", "platform-system"]),
-    ("lambda", &["config", "control", "platform", "platform-aws", "telemetry", "tsdb", "wire"]),
+    (
+        "lambda",
+        &[
+            "config",
+            "control",
+            "cost",
+            "model",
+            "platform",
+            "platform-aws",
+            "platform-system",
+            "promql",
+            "telemetry",
+            "tsdb",
+            "wire",
+        ],
+    ),
     ("platform-sim", &["platform"]),
     ("discovery", &["config", "model", "platform", "wire"]),
     ("http-client", &["config", "platform"]),
@@ -30,13 +46,16 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("rules", &["config", "model", "platform", "promql", "storage", "wire"]),
     ("control", &["config", "platform", "promql", "rules", "wire"]),
     ("api", &["config", "model", "platform", "promql", "storage", "wire"]),
-    ("discovery-function", &["control", "discovery", "platform", "telemetry", "wire"]),
-    ("scraper-function", &["control", "model", "platform", "scrape", "storage", "telemetry", "tsdb", "wire"]),
-    ("ingest-function", &["model", "platform", "remote", "storage", "telemetry", "tsdb"]),
-    ("compactor-function", &["control", "platform", "telemetry", "tsdb", "wire"]),
+    ("discovery-function", &["control", "discovery", "lambda", "platform", "telemetry", "wire"]),
+    (
+        "scraper-function",
+        &["control", "lambda", "model", "platform", "scrape", "storage", "telemetry", "tsdb", "wire"],
+    ),
+    ("ingest-function", &["lambda", "model", "platform", "remote", "storage", "telemetry", "tsdb"]),
+    ("compactor-function", &["control", "lambda", "platform", "telemetry", "tsdb", "wire"]),
     (
         "query-function",
-        &["api", "config", "control", "discovery", "model", "platform", "storage", "tsdb", "wire"],
+        &["api", "config", "control", "discovery", "lambda", "model", "platform", "storage", "tsdb", "wire"],
     ),
     (
         "ruler-function",
@@ -44,6 +63,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "config",
             "control",
             "discovery",
+            "lambda",
             "notify",
             "platform",
             "promql",
@@ -56,8 +76,21 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Crates that compose or test: they may import any of ours.
-const COMPOSERS: &[&str] =
-    &["foxfire", "tidy", "conformance", "e2e", "fixtures", "sim", "storage-bench", "month-bench"];
+const COMPOSERS: &[&str] = &[
+    "foxfire",
+    "aws",
+    "tidy",
+    "conformance",
+    "e2e",
+    "fixtures",
+    "localstack",
+    "sim",
+    "storage-bench",
+    "month-bench",
+    "prometheus-engine",
+    "promql-diff",
+    "promql-bench",
+];
 
 /// External crates that only the named crates may use.
 const CONFINED: &[(&str, &[&str])] = &[

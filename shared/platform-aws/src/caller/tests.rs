@@ -2,8 +2,6 @@
 
 use std::sync::Mutex;
 
-use platform_system::{SystemClock, SystemEntropy};
-
 use super::*;
 
 #[derive(Default)]
@@ -16,11 +14,8 @@ impl Meter for Counted {
 }
 
 fn caller(meter: &Arc<Counted>) -> Caller {
-    Caller {
-        clock: Arc::new(SystemClock::new()),
-        entropy: Arc::new(SystemEntropy::new()),
-        meter: Arc::clone(meter) as _,
-    }
+    let meter: Arc<dyn Meter> = Arc::clone(meter) as _;
+    Caller::of_the_system(&meter)
 }
 
 fn refused() -> Failure {

@@ -1,5 +1,7 @@
 //! Aggregations: series fold into groups, column by column. A group's state is one entry a step.
 
+mod histograms;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -84,11 +86,11 @@ impl Evaluator<'_> {
             _ => (Scalar::Constant(0.0), Span::default()),
         };
         let vector = self.vector(&node.expr, steps)?;
-        self.limits.work(vector.iter().map(|series| series.column.range().len()).sum())?;
+        self.limits.work(vector.iter().map(|series| series.range().len()).sum())?;
         if matches!(node.op, Op::TopK | Op::BottomK | Op::LimitK | Op::LimitRatio) {
             let output = self.select_k(node, &parameter, span, &vector, steps)?;
             self.limits.release_to(before);
-            self.limits.hold(output.iter().map(|series| series.column.count()).sum())?;
+            self.limits.hold(output.iter().map(VectorSeries::samples).sum())?;
             return Ok(output);
         }
         let groups = Groups::new(&vector, &node.grouping);
@@ -108,12 +110,16 @@ impl Evaluator<'_> {
         };
         let mut output = Vector::with_capacity(columns.len());
         for ((column, labels), members) in columns.into_iter().zip(groups.labels).zip(&groups.members) {
-            let drop_name = drops_name(&vector, members, &column);
-            output.push(VectorSeries { labels, drop_name, column });
+            let mut series = VectorSeries::floats(labels, false, column);
+            if has_histograms(&vector, members) {
+                self.aggregate_histograms(node, &vector, members, &mut series);
+            }
+            series.drop_name = drops_name(&vector, members, &series);
+            output.push(series);
         }
-        output.retain(|series| !series.column.is_empty());
+        output.retain(|series| !series.is_empty());
         self.limits.release_to(before);
-        self.limits.hold(output.iter().map(|series| series.column.count()).sum())?;
+        self.limits.hold(output.iter().map(VectorSeries::samples).sum())?;
         Ok(output)
     }
 
@@ -148,31 +154,37 @@ impl Evaluator<'_> {
         let mut counts: Vec<(Labels, Range<usize>, Vec<f64>)> = Vec::new();
         let mut slots = 0;
         for (series, group) in vector.iter().zip(&groups.of_series) {
+            let mut number = |text: String, step: usize| {
+                let mut builder = groups.labels.get(*group).cloned().unwrap_or_default().to_builder();
+                if keeps_value {
+                    builder.set(label, text);
+                }
+                let labels = builder.build();
+                let at = index.number(&labels);
+                if at == counts.len() {
+                    counts.push((labels, step..step, Vec::new()));
+                }
+                at
+            };
+            let mut found: Vec<(usize, usize)> = Vec::new();
             for (step, value) in series.column.iter() {
                 // All NaNs are written alike.
                 let bits = if value.is_nan() { model::value::NORMAL_NAN_BITS } else { value.to_bits() };
-                let at = *known.entry((*group, bits)).or_insert_with(|| {
-                    let mut builder = groups.labels.get(*group).cloned().unwrap_or_default().to_builder();
-                    if keeps_value {
-                        builder.set(label, model::number::format_f(value));
-                    }
-                    let labels = builder.build();
-                    let at = index.number(&labels);
-                    if at == counts.len() {
-                        counts.push((labels, step..step, Vec::new()));
-                    }
-                    at
-                });
+                let text = || number(model::number::format_f(value), step);
+                found.push((step, *known.entry((*group, bits)).or_insert_with(text)));
+            }
+            for (step, histogram) in series.histograms.iter() {
+                found.push((step, number(histogram.to_string(), step)));
+            }
+            for (step, at) in found {
                 if let Some((_, range, counts)) = counts.get_mut(at) {
                     slots += count_at(range, counts, step);
                 }
             }
             self.limits.check_slots(slots)?;
         }
-        let output = counts.into_iter().map(|(labels, range, values)| VectorSeries {
-            labels,
-            drop_name: false,
-            column: Column::new(range.start, values),
+        let output = counts.into_iter().map(|(labels, range, values)| {
+            VectorSeries::floats(labels, false, Column::new(range.start, values))
         });
         self.finish(before, vector.len(), output.collect(), steps)
     }
@@ -246,19 +258,24 @@ fn count_at(range: &mut Range<usize>, values: &mut Vec<f64>, step: usize) -> usi
 }
 
 /// Whether a group's result is to lose its name: if a member that it had at its last step is to.
-fn drops_name(vector: &Vector, members: &[usize], column: &Column) -> bool {
+fn drops_name(vector: &Vector, members: &[usize], result: &VectorSeries) -> bool {
     let dropping = |at: &&usize| vector.get(**at).is_some_and(|series| series.drop_name);
     let mut dropping = members.iter().filter(dropping).peekable();
     if dropping.peek().is_none() {
         return false;
     }
-    let Some((last, _)) = column.iter().last() else { return false };
-    dropping.any(|at| vector.get(*at).is_some_and(|series| series.column.get(last).is_some()))
+    let Some(last) = result.present().max() else { return false };
+    dropping.any(|at| vector.get(*at).is_some_and(|series| series.has(last)))
+}
+
+fn has_histograms(vector: &Vector, members: &[usize]) -> bool {
+    members.iter().filter_map(|at| vector.get(*at)).any(|series| !series.histograms.is_empty())
 }
 
 /// The steps that the members of a group have values at.
 pub(super) fn range_of(vector: &Vector, members: &[usize]) -> Range<usize> {
-    let ranges = members.iter().filter_map(|at| vector.get(*at)).map(|series| series.column.range());
+    let ranges = members.iter().filter_map(|at| vector.get(*at)).map(VectorSeries::range);
+    let ranges = ranges.filter(|range| !range.is_empty());
     ranges.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end)).unwrap_or(0..0)
 }
 

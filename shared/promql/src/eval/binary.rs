@@ -5,13 +5,17 @@
 //! needed) are looked for only in signatures that have several series, and reported for the earliest step, as
 //! stepwise evaluation would.
 
+mod histograms;
+
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use model::Labels;
 use model::labels::METRIC_NAME;
 
-use crate::eval::column::{ABSENT, Column, Steps, Vector, VectorSeries};
+use crate::eval::binary::histograms::{Remark, Remarks, Results, Sample};
+use crate::eval::column::{ABSENT, Column, Histograms, Scalar, Steps, Vector, VectorSeries};
 use crate::eval::index::LabelIndex;
 use crate::eval::math::{arithmetic, compare};
 use crate::eval::{Evaluator, METADATA_LABELS};
@@ -54,6 +58,9 @@ struct Pair {
     /// The series of the one side; `None` where it is filled in.
     one: Option<usize>,
     column: Column,
+    histograms: Histograms,
+    /// Steps at which the operator is not defined for what met: to Prometheus it has not.
+    errors: Vec<usize>,
 }
 
 /// The earliest conflict.
@@ -83,9 +90,7 @@ impl Presence {
     fn of(vector: &Vector, members: &[usize]) -> Self {
         let range = super::aggregate::range_of(vector, members);
         let mut present = vec![false; range.len()];
-        for (step, _) in
-            members.iter().filter_map(|at| vector.get(*at)).flat_map(|series| series.column.iter())
-        {
+        for step in members.iter().filter_map(|at| vector.get(*at)).flat_map(VectorSeries::present) {
             if let Some(present) = present.get_mut(step - range.start) {
                 *present = true;
             }
@@ -134,14 +139,17 @@ impl Evaluator<'_> {
     ) -> Result<Vector, QueryError> {
         let scalar = self.scalar(scalar, steps)?;
         let (op, inputs) = (node.op, vector.len() + 1);
-        if let Some(operator) = trim_operator(op) {
-            if !vector.is_empty() {
-                self.annotations.incompatible_types("float", operator, "float", node.span);
-            }
-            return self.finish(before, inputs, Vector::new(), steps);
-        }
         let comparison = is_comparison(op);
-        for series in &mut vector {
+        let mut remarks = Remarks::default();
+        for (rank, series) in vector.iter_mut().enumerate() {
+            if trim_operator(op) {
+                for (step, _) in series.column.iter() {
+                    remarks.push(step, rank, Remark::Types("float", "float"));
+                }
+                series.column = Column::default();
+            }
+            let of_histograms =
+                histograms_scalar(node, series, (&scalar, scalar_is_left), rank, &mut remarks);
             series.column.update(|step, value| {
                 let number = scalar.at(step);
                 let (a, b) = if scalar_is_left { (number, value) } else { (value, number) };
@@ -152,10 +160,12 @@ impl Evaluator<'_> {
                     (true, false) => ABSENT,
                 }
             });
-            if !comparison || node.return_bool {
+            (series.histograms, _) = of_histograms.finish(&mut series.column);
+            if changes_meaning(op) || node.return_bool {
                 self.drop_name(series);
             }
         }
+        remarks.annotate(op, &mut self.annotations, node.span);
         self.finish(before, inputs, vector, steps)
     }
 
@@ -170,7 +180,7 @@ impl Evaluator<'_> {
     ) -> Result<Vector, QueryError> {
         let rhs = self.vector(rhs, steps)?;
         let inputs = lhs.len() + rhs.len();
-        self.limits.work(lhs.iter().chain(&rhs).map(|series| series.column.range().len()).sum())?;
+        self.limits.work(lhs.iter().chain(&rhs).map(|series| series.range().len()).sum())?;
         if matches!(node.op, BinaryOp::And | BinaryOp::Or | BinaryOp::Unless) {
             let output = set_operation(node.op, lhs, rhs, matching);
             return self.finish(before, inputs, output, steps);
@@ -190,15 +200,15 @@ impl Evaluator<'_> {
             any_many: OnceCell::new(),
             drop_name_now: node.return_bool && !self.delayed_name_removal,
         };
-        let (pairs, any_met) = operation.run()?;
-        if let (Some(operator), true) = (trim_operator(node.op), any_met) {
-            self.annotations.incompatible_types("float", operator, "float", node.span);
-        }
+        let mut remarks = Remarks::default();
+        let pairs = operation.run(&mut remarks)?;
+        remarks.annotate(node.op, &mut self.annotations, node.span);
         let drop_name = node.return_bool;
         let output = pairs.into_iter().map(|pair| VectorSeries {
             labels: pair.labels,
             drop_name,
             column: pair.column,
+            histograms: pair.histograms,
         });
         let output = output.collect();
         self.finish(before, inputs, output, steps)
@@ -229,54 +239,141 @@ impl Meeting {
 }
 
 impl Operation<'_> {
-    /// The results, and whether any samples met at all.
-    fn run(&self) -> Result<(Vec<Pair>, bool), QueryError> {
+    /// The results.
+    fn run(&self, remarks: &mut Remarks) -> Result<Vec<Pair>, QueryError> {
         let meeting = Meeting::new(self.many, self.one, self.matching);
         let mut conflict = Conflict::default();
         let mut pairs = Vec::new();
         for ((signature, many), one) in meeting.signatures.iter().zip(&meeting.left).zip(&meeting.right) {
             self.find_duplicates(signature, one, &mut conflict);
             let first = pairs.len();
-            self.pair_up(signature, many, one, &mut pairs);
+            self.pair_up(signature, many, one, &mut pairs, remarks);
             self.find_ambiguities(many, one, pairs.get(first..).unwrap_or_default(), &mut conflict);
         }
         conflict.into_result()?;
-        let any_met = !pairs.is_empty();
-        if trim_operator(self.op).is_some() {
-            pairs.clear();
-        }
-        Ok((pairs, any_met))
+        Ok(pairs)
     }
 
     /// Combines the series of one signature.
-    fn pair_up(&self, signature: &Labels, many: &[usize], one: &[usize], pairs: &mut Vec<Pair>) {
-        let mut push = |labels: Labels, many: Option<usize>, one: Option<usize>, column: Column| {
-            if !column.range().is_empty() {
-                pairs.push(Pair { labels, many, one, column });
-            }
-        };
+    fn pair_up(
+        &self,
+        signature: &Labels,
+        many: &[usize],
+        one: &[usize],
+        pairs: &mut Vec<Pair>,
+        remarks: &mut Remarks,
+    ) {
+        let first = pairs.len();
         let of_one = (self.fill_one.is_some() || one.len() > 1).then(|| Presence::of(self.one, one));
         for (many_at, left) in many.iter().filter_map(|at| Some((*at, self.many.get(*at)?))) {
             for (one_at, right) in one.iter().filter_map(|at| Some((*at, self.one.get(*at)?))) {
-                let column = left.column.zip(&right.column, |a, b| self.value(a, b));
-                if !column.range().is_empty() {
-                    push(self.labels(&left.labels, &right.labels), Some(many_at), Some(one_at), column);
+                let mut column = Column::default();
+                if !trim_operator(self.op) {
+                    column = left.column.zip(&right.column, |a, b| self.value(a, b));
+                }
+                let results = self.with_histograms(left, right, many_at, remarks);
+                if !column.range().is_empty() || results.is_some() {
+                    let (histograms, errors) = results.unwrap_or_default().finish(&mut column);
+                    let labels = self.labels(&left.labels, &right.labels);
+                    let (many, one) = (Some(many_at), Some(one_at));
+                    pairs.push(Pair { labels, many, one, column, histograms, errors });
                 }
             }
             if let (Some(fill), Some(of_one)) = (self.fill_one, &of_one) {
-                let mut column = left.column.clone();
-                column.update(|step, a| if of_one.at(step) { ABSENT } else { self.value(a, fill) });
-                push(self.labels(&left.labels, signature), Some(many_at), None, column);
+                let mut results = Results::default();
+                let mut column = Column::default();
+                let missing = |step: &usize| !of_one.at(*step);
+                if trim_operator(self.op) {
+                    for (step, value) in left.column.iter().filter(|(step, _)| missing(step)) {
+                        let operands = self.operands(Sample::Float(value), Sample::Float(fill));
+                        results.push((step, many_at), (self.op, self.return_bool), operands, remarks);
+                    }
+                } else {
+                    column = left.column.clone();
+                    column.update(|step, a| if of_one.at(step) { ABSENT } else { self.value(a, fill) });
+                }
+                for (step, histogram) in left.histograms.iter().filter(|(step, _)| missing(step)) {
+                    let operands = self.operands(Sample::Histogram(histogram), Sample::Float(fill));
+                    results.push((step, many_at), (self.op, self.return_bool), operands, remarks);
+                }
+                let (histograms, errors) = results.finish(&mut column);
+                let labels = self.labels(&left.labels, signature);
+                pairs.push(Pair { labels, many: Some(many_at), one: None, column, histograms, errors });
             }
         }
         if let Some(fill) = self.fill_many {
-            let of_many = Presence::of(self.many, many);
+            let met = self.met(many, pairs.get(first..).unwrap_or_default());
             for (one_at, right) in one.iter().filter_map(|at| Some((*at, self.one.get(*at)?))) {
-                let mut column = right.column.clone();
-                column.update(|step, b| if of_many.at(step) { ABSENT } else { self.value(fill, b) });
-                push(self.labels(signature, &right.labels), None, Some(one_at), column);
+                let rank = self.many.len() + one_at;
+                let mut results = Results::default();
+                let mut column = Column::default();
+                if trim_operator(self.op) {
+                    for (step, value) in right.column.iter().filter(|(step, _)| !met(*step)) {
+                        let operands = self.operands(Sample::Float(fill), Sample::Float(value));
+                        results.push((step, rank), (self.op, self.return_bool), operands, remarks);
+                    }
+                } else {
+                    column = right.column.clone();
+                    column.update(|step, b| if met(step) { ABSENT } else { self.value(fill, b) });
+                }
+                for (step, histogram) in right.histograms.iter().filter(|(step, _)| !met(*step)) {
+                    let operands = self.operands(Sample::Float(fill), Sample::Histogram(histogram));
+                    results.push((step, rank), (self.op, self.return_bool), operands, remarks);
+                }
+                let (histograms, errors) = results.finish(&mut column);
+                let labels = self.labels(signature, &right.labels);
+                pairs.push(Pair { labels, many: None, one: Some(one_at), column, histograms, errors });
             }
         }
+    }
+
+    /// At which steps a sample of the many side has met one of the one side.
+    fn met(&self, many: &[usize], pairs: &[Pair]) -> impl Fn(usize) -> bool + use<> {
+        let present = Presence::of(self.many, many);
+        let errors: BTreeSet<(Option<usize>, usize)> =
+            pairs.iter().flat_map(|pair| pair.errors.iter().map(|step| (pair.many, *step))).collect();
+        let fine: BTreeSet<usize> = if errors.is_empty() {
+            BTreeSet::new()
+        } else {
+            let of_series = |at: &usize| {
+                let steps: Vec<usize> =
+                    self.many.get(*at).into_iter().flat_map(VectorSeries::present).collect();
+                steps.into_iter().filter(|step| !errors.contains(&(Some(*at), *step))).collect::<Vec<_>>()
+            };
+            many.iter().flat_map(of_series).collect()
+        };
+        move |step| present.at(step) && (errors.is_empty() || fine.contains(&step))
+    }
+
+    /// The operands in the order of the query.
+    fn operands<'b>(&self, many: Sample<'b>, one: Sample<'b>) -> (Sample<'b>, Sample<'b>) {
+        if self.swapped { (one, many) } else { (many, one) }
+    }
+
+    /// The results where a histogram takes part, or where the operator is not defined for floats; `None` where there is
+    /// nothing of that.
+    fn with_histograms(
+        &self,
+        left: &VectorSeries,
+        right: &VectorSeries,
+        rank: usize,
+        remarks: &mut Remarks,
+    ) -> Option<Results> {
+        let trims = trim_operator(self.op);
+        if left.histograms.is_empty() && right.histograms.is_empty() && !trims {
+            return None;
+        }
+        let mut results = Results::default();
+        let mut any = false;
+        for step in left.present() {
+            let (Some(a), Some(b)) = (Sample::at(left, step), Sample::at(right, step)) else { continue };
+            if !trims && matches!((a, b), (Sample::Float(_), Sample::Float(_))) {
+                continue;
+            }
+            any = true;
+            results.push((step, rank), (self.op, self.return_bool), self.operands(a, b), remarks);
+        }
+        any.then_some(results)
     }
 
     /// The result for a sample of the many side and one of the one side.
@@ -326,7 +423,7 @@ impl Operation<'_> {
         for step in super::aggregate::range_of(self.one, one) {
             let mut present = one.iter().filter_map(|at| {
                 let series = self.one.get(*at)?;
-                series.column.get(step).map(|_| (*at, series))
+                series.has(step).then_some((*at, series))
             });
             let (Some((_, first)), Some((rank, second))) = (present.next(), present.next()) else { continue };
             if !filled && !any_many().at(step) {
@@ -355,9 +452,11 @@ impl Operation<'_> {
         // After duplicates of the one side at the same step.
         let rank = self.one.len();
         let of_one = Presence::of(self.one, one);
+        let errors: BTreeSet<(Option<usize>, usize)> =
+            pairs.iter().flat_map(|pair| pair.errors.iter().map(|step| (pair.many, *step))).collect();
         let meets = |at: usize, step: usize| {
-            let present = self.many.get(at).is_some_and(|series| series.column.get(step).is_some());
-            present && (self.fill_one.is_some() || of_one.at(step))
+            let present = self.many.get(at).is_some_and(|series| series.has(step));
+            present && (self.fill_one.is_some() || of_one.at(step)) && !errors.contains(&(Some(at), step))
         };
         if self.matching.cardinality == Cardinality::OneToOne {
             let range = if self.fill_one.is_some() {
@@ -387,9 +486,10 @@ impl Operation<'_> {
             }
         }
         let at_step = |pair: &Pair, step: usize| {
-            let has = |vector: &Vector, at: usize| {
-                vector.get(at).is_some_and(|series| series.column.get(step).is_some())
-            };
+            let has = |vector: &Vector, at: usize| vector.get(at).is_some_and(|series| series.has(step));
+            if pair.errors.contains(&step) {
+                return false;
+            }
             match (pair.many, pair.one) {
                 (Some(many), Some(one)) => has(self.many, many) && has(self.one, one),
                 (Some(many), None) => has(self.many, many) && !of_one.at(step),
@@ -397,10 +497,11 @@ impl Operation<'_> {
             }
         };
         for pairs in same.iter().filter(|pairs| pairs.len() > 1) {
-            let end = pairs.iter().map(|pair| pair.column.range().end).max().unwrap_or(0);
-            let start = pairs.iter().map(|pair| pair.column.range().start).min().unwrap_or(0);
-            let clash =
-                (start..end).find(|step| pairs.iter().filter(|pair| at_step(pair, *step)).nth(1).is_some());
+            let members: Vec<usize> = pairs.iter().filter_map(|pair| pair.many).collect();
+            let range = super::aggregate::range_of(self.many, &members);
+            let clash = range
+                .into_iter()
+                .find(|step| pairs.iter().filter(|pair| at_step(pair, *step)).nth(1).is_some());
             if let Some(step) = clash {
                 conflict.offer(step, rank, || {
                     "multiple matches for labels: grouping labels must ensure unique matches".to_owned()
@@ -426,9 +527,7 @@ fn set_operation(op: BinaryOp, mut lhs: Vector, mut rhs: Vector, matching: &Vect
     for (mask, targets) in masks {
         for target in targets {
             if let Some(series) = filtered.get_mut(*target) {
-                series
-                    .column
-                    .update(|step, value| if mask.at(step) == keep_present { value } else { ABSENT });
+                series.retain(|step| mask.at(step) == keep_present);
             }
         }
     }
@@ -454,10 +553,23 @@ fn changes_meaning(op: BinaryOp) -> bool {
 }
 
 /// Operators that are defined for native histograms only.
-fn trim_operator(op: BinaryOp) -> Option<&'static str> {
-    match op {
-        BinaryOp::TrimUpper => Some("</"),
-        BinaryOp::TrimLower => Some(">/"),
-        _ => None,
+fn trim_operator(op: BinaryOp) -> bool {
+    matches!(op, BinaryOp::TrimUpper | BinaryOp::TrimLower)
+}
+
+/// What the histograms of a series give with a scalar.
+fn histograms_scalar(
+    node: &Link,
+    series: &VectorSeries,
+    (scalar, scalar_is_left): (&Scalar, bool),
+    rank: usize,
+    remarks: &mut Remarks,
+) -> Results {
+    let mut results = Results::default();
+    for (step, histogram) in series.histograms.iter() {
+        let (number, histogram) = (Sample::Float(scalar.at(step)), Sample::Histogram(histogram));
+        let operands = if scalar_is_left { (number, histogram) } else { (histogram, number) };
+        results.push((step, rank), (node.op, node.return_bool), operands, remarks);
     }
+    results
 }

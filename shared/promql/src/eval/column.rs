@@ -1,9 +1,10 @@
 //! The values of a series over steps, and how steps and instants relate.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use model::Labels;
 use model::value::STALE_NAN_BITS;
+use model::{FloatHistogram, Labels};
 
 use crate::query::QueryError;
 
@@ -201,15 +202,183 @@ impl Column {
     }
 }
 
-/// One series of a vector over steps. Native histograms will be a second, sparse column beside the floats.
-#[derive(Clone, Debug)]
+/// From steps in order.
+impl FromIterator<(usize, f64)> for Column {
+    fn from_iter<T: IntoIterator<Item = (usize, f64)>>(values: T) -> Self {
+        let mut column = Self::default();
+        for (step, value) in values {
+            column.push(step, value);
+        }
+        column
+    }
+}
+
+/// The native histograms of one series over steps: only the steps that have one. Most series have none at all.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Histograms {
+    /// By step, ascending.
+    entries: Vec<(usize, Arc<FloatHistogram>)>,
+}
+
+impl Histograms {
+    /// The same histogram at the first `count` steps.
+    pub(crate) fn constant(histogram: &Arc<FloatHistogram>, count: usize) -> Self {
+        Self { entries: (0..count).map(|step| (step, Arc::clone(histogram))).collect() }
+    }
+
+    /// Histograms by step, in any order, no step twice.
+    pub(crate) fn new(mut entries: Vec<(usize, Arc<FloatHistogram>)>) -> Self {
+        entries.sort_by_key(|(step, _)| *step);
+        Self { entries }
+    }
+
+    /// Appends a histogram at a step after all others.
+    pub(crate) fn push(&mut self, step: usize, histogram: Arc<FloatHistogram>) {
+        self.entries.push((step, histogram));
+    }
+
+    /// As [`Histograms::push`], unless there would then be more than `slots_max`.
+    ///
+    /// # Errors
+    /// [`QueryError::TooManySamples`]
+    pub(crate) fn push_within(
+        &mut self,
+        step: usize,
+        histogram: Arc<FloatHistogram>,
+        slots_max: usize,
+    ) -> Result<(), QueryError> {
+        if self.entries.len() >= slots_max {
+            return Err(QueryError::TooManySamples);
+        }
+        self.push(step, histogram);
+        Ok(())
+    }
+
+    /// The histogram at `step`.
+    pub(crate) fn get(&self, step: usize) -> Option<&Arc<FloatHistogram>> {
+        let at = self.entries.binary_search_by_key(&step, |(step, _)| *step).ok()?;
+        self.entries.get(at).map(|(_, histogram)| histogram)
+    }
+
+    /// The steps that have one, with it.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (usize, &Arc<FloatHistogram>)> + '_ {
+        self.entries.iter().map(|(step, histogram)| (*step, histogram))
+    }
+
+    /// Whether no step has one.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Takes all out.
+    pub(crate) fn clear(&mut self) {
+        self.entries = Vec::new();
+    }
+
+    /// Replaces every histogram by `f` of its step and itself; `None` removes it.
+    pub(crate) fn update(
+        &mut self,
+        mut f: impl FnMut(usize, Arc<FloatHistogram>) -> Option<Arc<FloatHistogram>>,
+    ) {
+        let entries = std::mem::take(&mut self.entries);
+        self.entries =
+            entries.into_iter().filter_map(|(step, histogram)| Some((step, f(step, histogram)?))).collect();
+    }
+
+    /// The steps from the first to the last.
+    fn range(&self) -> Range<usize> {
+        match (self.entries.first(), self.entries.last()) {
+            (Some((first, _)), Some((last, _))) => *first..last + 1,
+            _ => 0..0,
+        }
+    }
+
+    /// What they count for in the limit of samples.
+    fn samples(&self) -> usize {
+        self.entries.iter().map(|(_, histogram)| histogram_samples(histogram)).sum()
+    }
+}
+
+/// What a histogram counts for in the limit of samples: a sample for every 16 bytes. Source:
+/// `promql/value.go:HPoint.size`.
+pub(crate) fn histogram_samples(histogram: &FloatHistogram) -> usize {
+    (histogram.size() + 8) / 16
+}
+
+/// One series of a vector over steps. At each step it has a float, a native histogram, or nothing.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct VectorSeries {
     /// Its labels.
     pub(crate) labels: Labels,
     /// Whether the metric name and its kin are to go at the end of the query.
     pub(crate) drop_name: bool,
-    /// Its values.
+    /// Its floats.
     pub(crate) column: Column,
+    /// Its native histograms.
+    pub(crate) histograms: Histograms,
+}
+
+impl VectorSeries {
+    /// A series of floats.
+    pub(crate) fn floats(labels: Labels, drop_name: bool, column: Column) -> Self {
+        Self { labels, drop_name, column, histograms: Histograms::default() }
+    }
+
+    /// Whether there is anything at `step`.
+    #[inline]
+    pub(crate) fn has(&self, step: usize) -> bool {
+        !is_absent(self.column.slot(step))
+            || !self.histograms.is_empty() && self.histograms.get(step).is_some()
+    }
+
+    /// Whether no step has anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.histograms.is_empty() && self.column.is_empty()
+    }
+
+    /// The steps from the first to the last that has anything.
+    pub(crate) fn range(&self) -> Range<usize> {
+        let (floats, histograms) = (self.column.range(), self.histograms.range());
+        match (floats.is_empty(), histograms.is_empty()) {
+            (_, true) => floats,
+            (true, false) => histograms,
+            (false, false) => floats.start.min(histograms.start)..floats.end.max(histograms.end),
+        }
+    }
+
+    /// The steps that have anything; floats first.
+    pub(crate) fn present(&self) -> impl Iterator<Item = usize> + '_ {
+        self.column.iter().map(|(step, _)| step).chain(self.histograms.iter().map(|(step, _)| step))
+    }
+
+    /// What it counts for in the limit of samples.
+    pub(crate) fn samples(&self) -> usize {
+        if self.histograms.is_empty() {
+            return self.column.count();
+        }
+        self.column.count() + self.histograms.samples()
+    }
+
+    /// Takes over the samples of `other`; `false` where both have one at the same step.
+    pub(crate) fn merge(&mut self, other: &Self) -> bool {
+        if !self.histograms.is_empty() || !other.histograms.is_empty() {
+            if other.present().any(|step| self.has(step)) {
+                return false;
+            }
+            let all = self.histograms.entries.iter().chain(&other.histograms.entries);
+            self.histograms = Histograms::new(all.cloned().collect());
+        }
+        self.column.merge(&other.column)
+    }
+
+    /// Keeps the samples at steps that satisfy a condition.
+    pub(crate) fn retain(&mut self, mut condition: impl FnMut(usize) -> bool) {
+        self.column.update(|step, value| if condition(step) { value } else { ABSENT });
+        if !self.histograms.is_empty() {
+            self.histograms.update(|step, histogram| condition(step).then_some(histogram));
+        }
+    }
 }
 
 /// A vector over steps: what an instant-vector expression gives. The order of series is that of the result where there

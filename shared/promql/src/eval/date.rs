@@ -15,13 +15,10 @@ struct Date {
 }
 
 impl DateFunction {
-    /// The function's value at an instant in seconds since the epoch; fractions are cut off.
+    /// The function's value at an instant in seconds since the epoch; fractions are cut off. What is no instant counts as
+    /// the one that Go on x86 makes of it.
     pub(crate) fn apply(self, seconds: f64) -> f64 {
-        if seconds.is_nan() {
-            return model::value::normal_nan();
-        }
-        let seconds = seconds as i64;
-        let (days, of_day) = (seconds.div_euclid(DAY_S), seconds.rem_euclid(DAY_S));
+        let (days, of_day) = days_and_seconds(seconds);
         let value = match self {
             Self::Minute => of_day / 60 % 60,
             Self::Hour => of_day / 3600,
@@ -39,6 +36,17 @@ impl DateFunction {
         };
         value as f64
     }
+}
+
+/// Days since the epoch and seconds of the day, as Go has them: what does not fit 64 bits becomes their least value, and
+/// what then lies before Go's first year wraps around.
+fn days_and_seconds(seconds: f64) -> (i64, i64) {
+    const GO_EPOCH_DAYS: i64 = 106_751_991_073_400;
+    let fits = seconds >= i64::MIN as f64 && seconds < i64::MAX as f64;
+    let seconds = if fits { seconds as i64 } else { i64::MIN };
+    let since_go_epoch = seconds.wrapping_add(GO_EPOCH_DAYS * DAY_S).cast_unsigned();
+    let (days, of_day) = (since_go_epoch / 86_400, since_go_epoch % 86_400);
+    (days.cast_signed() - GO_EPOCH_DAYS, of_day.cast_signed())
 }
 
 /// An instant in ms as Go's `time.RFC3339` has it, in whole seconds.
@@ -91,6 +99,17 @@ mod tests {
             for function in [DateFunction::Year, DateFunction::DayOfYear, DateFunction::DaysInMonth] {
                 function.apply(value);
             }
+        }
+    }
+
+    #[test]
+    fn what_is_no_instant_is_what_go_makes_of_it() {
+        for value in [f64::NAN, f64::NEG_INFINITY, 1e300] {
+            assert_eq!(DateFunction::Hour.apply(value), 15.0);
+            assert_eq!(DateFunction::Minute.apply(value), 30.0);
+            assert_eq!(DateFunction::Month.apply(value), 12.0);
+            assert_eq!(DateFunction::DaysInMonth.apply(value), 31.0);
+            assert_eq!(DateFunction::Year.apply(value), 292_277_026_596.0);
         }
     }
 

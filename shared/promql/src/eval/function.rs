@@ -1,10 +1,12 @@
 //! Functions of vectors.
 
-use model::Labels;
+use model::labels::METRIC_NAME;
+use model::{FloatHistogram, Labels};
 
 use crate::eval::Evaluator;
 use crate::eval::column::{ABSENT, Column, Scalar, Steps, Vector, VectorSeries};
 use crate::eval::math::{go_max, go_min};
+use crate::plan::function::HistogramFunction;
 use crate::plan::node::{Call, ScalarNode, VectorNode};
 use crate::query::QueryError;
 
@@ -46,7 +48,7 @@ impl Evaluator<'_> {
                 let vector = self.vector(vector, steps)?;
                 self.limits.check_room(steps.count)?;
                 let mut found = vec![false; steps.count];
-                for (step, _) in vector.iter().flat_map(|series| series.column.iter()) {
+                for step in vector.iter().flat_map(VectorSeries::present) {
                     if let Some(found) = found.get_mut(step) {
                         *found = true;
                     }
@@ -67,13 +69,25 @@ impl Evaluator<'_> {
                 self.limits.release_to(before);
                 self.finish(before, vector.len(), vector, steps)
             }
-            Call::TimestampOfStep(vector) => {
-                self.map(vector, steps, before, |step, _| steps.time(step) as f64 / 1000.0)
+            Call::TimestampOfStep(vector) => self.timestamp_of_step(vector, steps, before),
+            Call::StartTimestampOfSample(source) => {
+                let mut vector = if self.use_start_timestamps {
+                    self.select_starts(*source, steps)?
+                } else {
+                    Vector::new()
+                };
+                for series in &mut vector {
+                    series.column.update(|_, time| time / 1000.0);
+                    self.drop_name(series);
+                }
+                self.limits.release_to(before);
+                self.finish(before, vector.len(), vector, steps)
             }
-            Call::DropFloats(vector) => {
+            Call::StartTimestampOfStep(vector) => {
                 self.vector(vector, steps)?;
                 self.finish(before, 0, Vector::new(), steps)
             }
+            Call::Histogram(function, vector) => self.of_histograms(*function, vector, steps, before),
             Call::Sort { vector, descending, span } => self.sort(vector, *descending, *span, steps),
             Call::SortByLabel { vector, labels, descending, span } => {
                 self.sort_by_label(vector, labels, *descending, *span, steps)
@@ -100,16 +114,74 @@ impl Evaluator<'_> {
         let mut vector = self.vector(vector, steps)?;
         for series in &mut vector {
             series.column.update(&f);
+            series.histograms.clear();
             self.drop_name(series);
         }
         if self.delayed_name_removal {
             // Labels are as they were, hence as unique as they were.
             vector.retain(|series| !series.column.is_empty());
-            let samples = vector.iter().map(|series| series.column.count()).sum();
+            let samples = vector.iter().map(VectorSeries::samples).sum();
             self.limits.settle(before, vector.len(), samples)?;
             return Ok(vector);
         }
         self.finish(before, vector.len(), vector, steps)
+    }
+
+    /// The instant of each step at which there is a sample.
+    fn timestamp_of_step(
+        &mut self,
+        vector: &VectorNode,
+        steps: Steps,
+        before: u64,
+    ) -> Result<Vector, QueryError> {
+        let mut vector = self.vector(vector, steps)?;
+        for series in &mut vector {
+            let time = |step: usize| steps.time(step) as f64 / 1000.0;
+            series.column.update(|step, _| time(step));
+            if !series.histograms.is_empty() {
+                let times = series.histograms.iter().map(|(step, _)| (step, time(step)));
+                let times = times.collect::<Column>();
+                series.column.merge(&times);
+                series.histograms.clear();
+            }
+            self.drop_name(series);
+        }
+        self.finish(before, vector.len(), vector, steps)
+    }
+
+    /// What a function says of each histogram; floats are left out.
+    fn of_histograms(
+        &mut self,
+        function: HistogramFunction,
+        vector: &VectorNode,
+        steps: Steps,
+        before: u64,
+    ) -> Result<Vector, QueryError> {
+        let mut vector = self.vector(vector, steps)?;
+        vector.retain(|series| !series.histograms.is_empty());
+        for series in &mut vector {
+            let values = series.histograms.iter().map(|(step, histogram)| (step, function.apply(histogram)));
+            series.column = values.collect();
+            series.histograms.clear();
+            series.drop_name = true;
+            if !self.delayed_name_removal {
+                // Type and unit stay, as in Prometheus.
+                series.labels = series.labels.without(&[METRIC_NAME]);
+            }
+        }
+        self.finish(before, vector.len(), vector, steps)
+    }
+}
+
+impl HistogramFunction {
+    fn apply(self, histogram: &FloatHistogram) -> f64 {
+        match self {
+            Self::Avg => histogram.sum / histogram.count,
+            Self::Count => histogram.count,
+            Self::Stddev => histogram.variance().sqrt(),
+            Self::Stdvar => histogram.variance(),
+            Self::Sum => histogram.sum,
+        }
     }
 }
 
@@ -129,7 +201,7 @@ pub(super) fn scalar_of(vector: &Vector, steps: Steps) -> Scalar {
 
 fn of_scalar(scalar: &Scalar, steps: Steps) -> Vector {
     let values = (0..steps.count).map(|step| scalar.at(step)).collect();
-    vec![VectorSeries { labels: Labels::empty(), drop_name: false, column: Column::new(0, values) }]
+    vec![VectorSeries::floats(Labels::empty(), false, Column::new(0, values))]
 }
 
 fn absent(found: &[bool], labels: &Labels, drop_name: bool) -> Vector {
@@ -137,5 +209,5 @@ fn absent(found: &[bool], labels: &Labels, drop_name: bool) -> Vector {
     for (step, _) in found.iter().enumerate().filter(|(_, found)| !**found) {
         column.push(step, 1.0);
     }
-    vec![VectorSeries { labels: labels.clone(), drop_name, column }]
+    vec![VectorSeries::floats(labels.clone(), drop_name, column)]
 }

@@ -3,12 +3,16 @@
 //!
 //! Series are put into histograms, and their bounds in order, once; then each step only reads counts.
 
+use std::collections::BTreeSet;
+
 use model::Labels;
+use model::histogram::NanObservations;
 use model::labels::{BUCKET_LABEL, METRIC_NAME};
 
 use crate::annotations::Monotonicity;
 use crate::eval::Evaluator;
 use crate::eval::column::{Column, Scalar, Steps, Vector, VectorSeries};
+use crate::eval::corrections::Corrections;
 use crate::eval::index::LabelIndex;
 use crate::parser::ast::Span;
 use crate::plan::node::{HistogramQuantile, ScalarNode, VectorNode};
@@ -32,6 +36,41 @@ struct Histogram {
     buckets: Vec<(f64, usize)>,
 }
 
+/// See [`Evaluator::conflicts`]: steps for each classic histogram, and for each series.
+struct Conflicts {
+    of_classic: Vec<BTreeSet<usize>>,
+    of_native: Vec<BTreeSet<usize>>,
+}
+
+/// Quantiles by number and, where that is a label, by their value, which may differ from step to step.
+#[derive(Default)]
+struct QuantileColumns {
+    columns: Vec<((usize, u64), Column)>,
+}
+
+impl QuantileColumns {
+    fn push(&mut self, call: &HistogramQuantile, number: usize, q: f64, step: usize, value: f64) {
+        let key = (number, if call.label.is_some() { q.to_bits() } else { 0 });
+        match self.columns.iter_mut().rev().find(|(known, _)| *known == key) {
+            Some((_, column)) => column.push(step, value),
+            None => self.columns.push((key, Column::from_iter([(step, value)]))),
+        }
+    }
+
+    /// Pushes a series for each, labelled as `like`.
+    fn finish(self, call: &HistogramQuantile, like: &VectorSeries, output: &mut Vector) {
+        for ((_, bits), column) in self.columns {
+            let mut labels = like.labels.clone();
+            if let Some(label) = &call.label {
+                let mut builder = labels.to_builder();
+                builder.set(label, open_metrics_float(f64::from_bits(bits)));
+                labels = builder.build();
+            }
+            output.push(VectorSeries::floats(labels, true, column));
+        }
+    }
+}
+
 /// How the buckets were corrected.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Correction {
@@ -50,16 +89,28 @@ impl Evaluator<'_> {
         let before = self.limits.held();
         let mut quantiles = Vec::with_capacity(call.quantiles.len());
         for (node, span) in &call.quantiles {
-            let quantile = self.scalar(node, steps)?;
-            self.note_invalid_quantiles(&quantile, *span, steps);
-            quantiles.push(quantile);
+            quantiles.push((self.scalar(node, steps)?, *span));
         }
         let vector = self.vector(&call.vector, steps)?;
-        let histograms = self.histograms(&vector, call.vector_span);
-        let mut output = Vector::new();
-        for histogram in &histograms {
-            self.quantile_columns(call, &quantiles, histogram, &vector, steps, &mut output)?;
+        // The last annotation of a text counts: what is within comes before what is around it.
+        for (quantile, span) in &quantiles {
+            self.note_invalid_quantiles(quantile, *span, steps);
         }
+        let quantiles: Vec<Scalar> = quantiles.into_iter().map(|(quantile, _)| quantile).collect();
+        let histograms = self.histograms(&vector, call.vector_span);
+        let conflicts = self.conflicts(&histograms, &vector, call.vector_span);
+        let mut output = Vector::new();
+        for (series, conflicts) in vector.iter().zip(&conflicts.of_native) {
+            if !series.histograms.is_empty() {
+                self.native_quantiles(call, &quantiles, series, conflicts, &mut output)?;
+            }
+        }
+        let mut corrections = Corrections::default();
+        for (histogram, conflicts) in histograms.iter().zip(&conflicts.of_classic) {
+            let results = (&mut output, &mut corrections);
+            self.quantile_columns(call, &quantiles, (histogram, conflicts), &vector, steps, results)?;
+        }
+        corrections.annotate(&mut self.annotations, call.vector_span, steps.count);
         self.finish(before, vector.len(), output, steps)
     }
 
@@ -76,35 +127,107 @@ impl Evaluator<'_> {
         let vector = self.vector(vector, steps)?;
         let mut output = Vector::new();
         let mut buckets = Vec::new();
-        for histogram in self.histograms(&vector, vector_span) {
+        let histograms = self.histograms(&vector, vector_span);
+        let conflicts = self.conflicts(&histograms, &vector, vector_span);
+        for (series, conflicts) in vector.iter().zip(&conflicts.of_native) {
+            let mut found = VectorSeries::floats(series.labels.clone(), true, Column::default());
+            self.drop_name(&mut found);
+            for (step, histogram) in series.histograms.iter().filter(|(step, _)| !conflicts.contains(step)) {
+                let (value, any_nan) = histogram.fraction(lower.at(step), upper.at(step));
+                found.column.push(step, value);
+                if any_nan {
+                    self.annotations.fraction_of_nan(found.labels.metric_name(), vector_span);
+                }
+            }
+            self.limits.work(series.range().len())?;
+            output.push(found);
+        }
+        for (histogram, conflicts) in histograms.into_iter().zip(&conflicts.of_classic) {
             let mut column = Column::default();
-            for step in histogram.steps(&vector) {
+            for step in histogram.steps(&vector).filter(|step| !conflicts.contains(step)) {
                 if histogram.read(&vector, step, &mut buckets) {
                     column.push(step, fraction(lower.at(step), upper.at(step), &buckets));
                 }
             }
             self.limits.work(column.range().len() * histogram.buckets.len())?;
-            let mut series = VectorSeries { labels: histogram.labels, drop_name: true, column };
+            let mut series = VectorSeries::floats(histogram.labels, true, column);
             self.drop_name(&mut series);
             output.push(series);
         }
         self.finish(before, vector.len(), output, steps)
     }
 
+    /// The quantiles of native histograms.
+    fn native_quantiles(
+        &mut self,
+        call: &HistogramQuantile,
+        quantiles: &[Scalar],
+        series: &VectorSeries,
+        conflicts: &BTreeSet<usize>,
+        output: &mut Vector,
+    ) -> Result<(), QueryError> {
+        let mut result = VectorSeries::floats(series.labels.clone(), true, Column::default());
+        self.drop_name(&mut result);
+        let mut columns = QuantileColumns::default();
+        for (step, histogram) in series.histograms.iter().filter(|(step, _)| !conflicts.contains(step)) {
+            for (number, quantile) in quantiles.iter().enumerate() {
+                let q = quantile.at(step);
+                let (value, nan) = histogram.quantile(q);
+                if nan != NanObservations::None {
+                    let skewed = nan == NanObservations::SkewedHigher;
+                    self.annotations.quantile_of_nan(skewed, result.labels.metric_name(), call.vector_span);
+                }
+                columns.push(call, number, q, step, value);
+            }
+        }
+        self.limits.work(series.range().len() * quantiles.len())?;
+        columns.finish(call, &result, output);
+        Ok(())
+    }
+
+    /// Steps at which a classic and a native histogram have the same labels; neither counts there.
+    fn conflicts(&mut self, classic: &[Histogram], vector: &Vector, span: Span) -> Conflicts {
+        let mut conflicts = Conflicts {
+            of_classic: vec![BTreeSet::new(); classic.len()],
+            of_native: vec![BTreeSet::new(); vector.len()],
+        };
+        if classic.is_empty() || vector.iter().all(|series| series.histograms.is_empty()) {
+            return conflicts;
+        }
+        let mut index = LabelIndex::default();
+        for histogram in classic {
+            index.number(&histogram.labels);
+        }
+        for (series, of_native) in vector.iter().zip(&mut conflicts.of_native) {
+            let Some(number) = index.find(&series.labels) else { continue };
+            let (Some(histogram), Some(of_classic)) =
+                (classic.get(number), conflicts.of_classic.get_mut(number))
+            else {
+                continue;
+            };
+            for (step, _) in series.histograms.iter().filter(|(step, _)| histogram.has(vector, *step)) {
+                let name = if self.delayed_name_removal { series.labels.metric_name() } else { "" };
+                self.annotations.mixed_classic_native(name, span);
+                of_native.insert(step);
+                of_classic.insert(step);
+            }
+        }
+        conflicts
+    }
+
     fn quantile_columns(
         &mut self,
         call: &HistogramQuantile,
         quantiles: &[Scalar],
-        histogram: &Histogram,
+        (histogram, conflicts): (&Histogram, &BTreeSet<usize>),
         vector: &Vector,
         steps: Steps,
-        output: &mut Vector,
+        (output, corrections): (&mut Vector, &mut Corrections),
     ) -> Result<(), QueryError> {
         let name = if self.delayed_name_removal { histogram.labels.metric_name() } else { "" };
         let mut buckets = Vec::new();
-        // By number of the quantile and, where that is a label, by its value, which may differ from step to step.
-        let mut columns: Vec<((usize, u64), Column)> = Vec::new();
-        for step in histogram.steps(vector) {
+        let mut columns = QuantileColumns::default();
+        for step in histogram.steps(vector).filter(|step| !conflicts.contains(step)) {
             if !histogram.read(vector, step, &mut buckets) {
                 continue;
             }
@@ -121,31 +244,15 @@ impl Evaluator<'_> {
                         max_time,
                         samples: 1,
                     };
-                    self.annotations.forced_monotonicity(name, call.vector_span, forced);
+                    corrections.note(name, step, forced);
                 }
-                let key = (number, if call.label.is_some() { q.to_bits() } else { 0 });
-                match columns.iter_mut().rev().find(|(known, _)| *known == key) {
-                    Some((_, column)) => column.push(step, value),
-                    None => {
-                        let mut column = Column::default();
-                        column.push(step, value);
-                        columns.push((key, column));
-                    }
-                }
+                columns.push(call, number, q, step, value);
             }
         }
         self.limits.work(histogram.steps(vector).len() * histogram.buckets.len())?;
-        for ((_, bits), column) in columns {
-            let mut labels = histogram.labels.clone();
-            if let Some(label) = &call.label {
-                let mut builder = labels.to_builder();
-                builder.set(label, open_metrics_float(f64::from_bits(bits)));
-                labels = builder.build();
-            }
-            let mut series = VectorSeries { labels, drop_name: true, column };
-            self.drop_name(&mut series);
-            output.push(series);
-        }
+        let mut result = VectorSeries::floats(histogram.labels.clone(), true, Column::default());
+        self.drop_name(&mut result);
+        columns.finish(call, &result, output);
         Ok(())
     }
 
@@ -170,7 +277,9 @@ impl Evaluator<'_> {
     fn histograms(&mut self, vector: &Vector, span: Span) -> Vec<Histogram> {
         let mut index = LabelIndex::default();
         let mut histograms: Vec<Histogram> = Vec::new();
-        for (at, series) in vector.iter().enumerate() {
+        // One that has native histograms alone is none of a bucket.
+        let floats = |series: &VectorSeries| series.histograms.is_empty() || !series.column.is_empty();
+        for (at, series) in vector.iter().enumerate().filter(|(_, series)| floats(series)) {
             let bound = series.labels.value(BUCKET_LABEL);
             let Some(upper_bound) = parse_bound(bound) else {
                 let name = if self.delayed_name_removal { series.labels.value(METRIC_NAME) } else { "" };
@@ -197,6 +306,12 @@ impl Histogram {
         let ranges =
             self.buckets.iter().filter_map(|(_, at)| vector.get(*at)).map(|series| series.column.range());
         ranges.reduce(|a, b| a.start.min(b.start)..a.end.max(b.end)).unwrap_or(0..0)
+    }
+
+    /// Whether there are any buckets at a step.
+    fn has(&self, vector: &Vector, step: usize) -> bool {
+        let mut buckets = self.buckets.iter().filter_map(|(_, at)| vector.get(*at));
+        buckets.any(|series| series.column.get(step).is_some())
     }
 
     /// Reads the buckets at a step, those of equal bounds as one; whether there are any.

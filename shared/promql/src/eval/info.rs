@@ -1,14 +1,15 @@
 //! `info()`: labels of info metrics for series of the same `instance` and `job`. Source: `promql/info.go`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use model::labels::{INSTANCE_LABEL, JOB_LABEL, METRIC_NAME};
 use model::{Labels, Matcher};
 
 use crate::eval::Evaluator;
-use crate::eval::column::{Column, Steps, Vector, VectorSeries};
+use crate::eval::column::{Steps, Vector, VectorSeries};
 use crate::eval::index::LabelIndex;
-use crate::plan::node::Info;
+use crate::plan::node::{Info, Source};
 use crate::query::QueryError;
 
 /// The labels that tell which info series belongs to a series.
@@ -33,6 +34,7 @@ impl Evaluator<'_> {
         let wanted = wanted_identities(base.iter().filter(|series| !is_info(series)));
         let mut info = self.select_times(call.source, steps)?;
         info.retain(|series| is_wanted(&series.labels, &wanted));
+        self.check_floats(call.source, &info, steps)?;
         let inputs = base.len() + info.len();
         check_duplicates(&base, &info)?;
         let mut identities = LabelIndex::default();
@@ -48,7 +50,7 @@ impl Evaluator<'_> {
         }
         let mut output = Vector::new();
         for series in base {
-            self.limits.work(series.column.range().len())?;
+            self.limits.work(series.range().len())?;
             if is_info(&series) {
                 output.push(series);
                 continue;
@@ -58,6 +60,23 @@ impl Evaluator<'_> {
             enrich(&series, candidates, &info, &call.data_matchers, &mut output)?;
         }
         self.finish(before, inputs, output, steps)
+    }
+
+    /// Info metrics are floats.
+    fn check_floats(&self, source: Source, info: &Vector, steps: Steps) -> Result<(), QueryError> {
+        let sets = self.sets;
+        let with_histograms =
+            sets.get(source.select).into_iter().flatten().filter(|s| !s.histograms.timestamps.is_empty());
+        for series in with_histograms {
+            let seen = super::selector::newest_samples(series, source, steps, self.lookback_ms)
+                .any(|(_, sample)| matches!(sample, super::selector::Newest::Histogram(_)));
+            if seen && info.iter().any(|known| known.labels == series.labels) {
+                let labels = &series.labels;
+                let message = format!("this should be an info metric, with float samples: {labels}");
+                return Err(QueryError::Execution(message));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -101,7 +120,7 @@ fn check_duplicates(base: &Vector, info: &Vector) -> Result<(), QueryError> {
             {
                 match newest {
                     Some((existing, known)) if known == time => {
-                        if base.iter().any(|series| series.column.get(step).is_some()) {
+                        if base.iter().any(|series| series.has(step)) {
                             let (existing, new) = (&existing.labels, &candidate.labels);
                             return Err(QueryError::Execution(format!(
                                 "found duplicate series for info metric: existing {existing} @ {time}, new {new} @ {time}"
@@ -127,28 +146,34 @@ fn enrich(
 ) -> Result<(), QueryError> {
     // Where nothing is found and something was asked for, the series is left out.
     let needs_info = data_matchers.iter().any(|matcher| !matcher.matches_empty());
-    let mut columns: Vec<(Vec<usize>, Column)> = Vec::new();
+    let mut parts: Vec<(Vec<usize>, VectorSeries)> = Vec::new();
     let mut found = Vec::new();
-    for (step, value) in series.column.iter() {
+    let mut push = |step: usize, put: &dyn Fn(&mut VectorSeries)| {
         found.clear();
         if let Some(candidates) = candidates {
             found.extend(candidates.by_metric.values().filter_map(|members| newest(members, info, step)));
         }
         if found.is_empty() && needs_info {
-            continue;
+            return;
         }
-        match columns.iter_mut().rev().find(|(known, _)| *known == found) {
-            Some((_, column)) => column.push(step, value),
+        match parts.iter_mut().rev().find(|(known, _)| *known == found) {
+            Some((_, part)) => put(part),
             None => {
-                let mut column = Column::default();
-                column.push(step, value);
-                columns.push((found.clone(), column));
+                let mut part = VectorSeries { drop_name: series.drop_name, ..VectorSeries::default() };
+                put(&mut part);
+                parts.push((found.clone(), part));
             }
         }
+    };
+    for (step, value) in series.column.iter() {
+        push(step, &|part| part.column.push(step, value));
     }
-    for (found, column) in columns {
+    for (step, histogram) in series.histograms.iter() {
+        push(step, &|part| part.histograms.push(step, Arc::clone(histogram)));
+    }
+    for (found, part) in parts {
         let labels = enriched_labels(&series.labels, &found, info, data_matchers)?;
-        output.push(VectorSeries { labels, drop_name: series.drop_name, column });
+        output.push(VectorSeries { labels, ..part });
     }
     Ok(())
 }

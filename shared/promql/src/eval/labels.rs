@@ -42,6 +42,10 @@ impl Evaluator<'_> {
         steps: Steps,
     ) -> Result<Vector, QueryError> {
         let mut vector = self.vector(vector, steps)?;
+        for series in &mut vector {
+            series.histograms.clear();
+        }
+        vector.retain(|series| !series.column.is_empty());
         if self.is_sortable(span, steps) {
             vector.sort_by(|a, b| compare_values(a.column.slot(0), b.column.slot(0), descending));
         }

@@ -4,6 +4,7 @@
 //! mod         the evaluator: dispatch, limits, what a query's result is made of
 //! column      values of a series over steps       index        label sets to numbers
 //! selector    samples to columns                  range        samples to windows; functions over windows
+//! corrections what histogram_quantile corrected
 //! binary      operators                           aggregate    aggregations, topk and its kin in select_k
 //! function    functions of vectors                histogram    quantiles of classic histograms
 //! labels      label_replace, label_join, sort     info         info()
@@ -16,6 +17,7 @@
 mod aggregate;
 mod binary;
 mod column;
+mod corrections;
 pub(crate) mod date;
 mod function;
 mod histogram;
@@ -29,11 +31,13 @@ mod result;
 mod select_k;
 mod selector;
 
+use std::sync::Arc;
+
 use model::labels::METRIC_NAME;
 use storage::SeriesSet;
 
 use crate::annotations::Annotations;
-use crate::eval::column::{Column, Scalar, Steps, Vector, VectorSeries};
+use crate::eval::column::{Column, Histograms, Scalar, Steps, Vector, VectorSeries};
 use crate::eval::index::LabelIndex;
 use crate::eval::limits::Limits;
 use crate::interrupt::Interrupt;
@@ -64,6 +68,8 @@ pub(crate) fn evaluate(input: &Input<'_>) -> Result<QueryResult, QueryError> {
         sets: input.sets,
         lookback_ms: input.options.lookback_delta_ms,
         delayed_name_removal: input.options.features.delayed_name_removal,
+        use_start_timestamps: input.options.features.use_start_timestamps,
+        type_and_unit_labels: input.options.features.type_and_unit_labels,
         annotations: Annotations::default(),
         limits: Limits::new(input.options.samples_max, input.interrupt),
     };
@@ -82,6 +88,8 @@ struct Evaluator<'a> {
     sets: &'a [SeriesSet],
     lookback_ms: i64,
     delayed_name_removal: bool,
+    use_start_timestamps: bool,
+    type_and_unit_labels: bool,
     annotations: Annotations,
     limits: Limits<'a>,
 }
@@ -138,6 +146,10 @@ impl Evaluator<'_> {
                 for series in &mut vector {
                     self.drop_name(series);
                     series.column.update(|_, value| -value);
+                    series.histograms.update(|_, mut histogram| {
+                        Arc::make_mut(&mut histogram).mul(-1.0);
+                        Some(histogram)
+                    });
                 }
                 if self.delayed_name_removal { Ok(vector) } else { merge_same_labels(vector) }
             }
@@ -154,6 +166,11 @@ impl Evaluator<'_> {
             if let Some(value) = series.column.get(0) {
                 self.limits.hold(steps.count - 1)?;
                 series.column = Column::constant(value, steps.count);
+            }
+            if let Some(histogram) = series.histograms.get(0).cloned() {
+                let more = column::histogram_samples(&histogram).saturating_mul(steps.count - 1);
+                self.limits.hold(more)?;
+                series.histograms = Histograms::constant(&histogram, steps.count);
             }
         }
         Ok(vector)
@@ -176,8 +193,8 @@ impl Evaluator<'_> {
         mut output: Vector,
         steps: Steps,
     ) -> Result<Vector, QueryError> {
-        output.retain(|series| !series.column.is_empty());
-        let samples = output.iter().map(|series| series.column.count()).sum();
+        output.retain(|series| !series.is_empty());
+        let samples = output.iter().map(VectorSeries::samples).sum();
         self.limits.settle(before, inputs, samples)?;
         if steps.count == 1 && self.delayed_name_removal { Ok(output) } else { merge_same_labels(output) }
     }
@@ -195,7 +212,7 @@ fn merge_same_labels(vector: Vector) -> Result<Vector, QueryError> {
         match merged.get_mut(at) {
             None => merged.push(series),
             Some(first) => {
-                if !first.column.merge(&series.column) {
+                if !first.merge(&series) {
                     return Err(same_labels());
                 }
             }

@@ -6,6 +6,9 @@
 
 mod counter;
 mod extended;
+mod histograms;
+mod load;
+mod mixed;
 mod over_time;
 mod regression;
 #[cfg(test)]
@@ -13,19 +16,20 @@ mod tests;
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use model::Labels;
-use storage::Series;
 
-use crate::eval::column::{Column, Scalar, Steps, Vector, VectorSeries};
+use crate::eval::column::{Column, Histograms, Scalar, Steps, Vector, VectorSeries, histogram_samples};
 use crate::eval::index::LabelIndex;
+use crate::eval::range::load::subquery_steps;
+use crate::eval::range::mixed::{MixedWindow, RangeHistograms};
+use crate::eval::result::matrix_series;
 use crate::eval::{Evaluator, METADATA_LABELS, same_labels};
 use crate::plan::function::RangeFunction;
 use crate::plan::node::{Bounds, OverRange, RangeInput, RangeNode};
 use crate::query::QueryError;
 use crate::value::MatrixSeries;
-
-pub(super) use extended::smoothed_column;
 
 /// Samples looked at between two questions to the interrupt.
 const WORK_BETWEEN_CHECKS: usize = 1 << 16;
@@ -39,6 +43,16 @@ struct RangeSeries<'a> {
     drop_name: bool,
     timestamps: Cow<'a, [i64]>,
     values: Cow<'a, [f64]>,
+    /// Since when the floats count, 0 where that is unknown; empty if nothing is known.
+    starts: Cow<'a, [i64]>,
+    histograms: RangeHistograms<'a>,
+}
+
+impl RangeSeries<'_> {
+    /// Whether there is nothing but floats to look at.
+    fn is_plain(&self) -> bool {
+        self.starts.is_empty() && self.histograms.timestamps.is_empty()
+    }
 }
 
 /// The samples that a function sees at one step.
@@ -74,9 +88,13 @@ impl WindowSizes {
     }
 
     fn see(&mut self, window: &Window<'_>) {
-        self.largest = self.largest.max(window.values.len());
-        if window.step == self.last_step {
-            self.last = window.values.len();
+        self.see_samples(window.step, window.values.len());
+    }
+
+    fn see_samples(&mut self, step: usize, samples: usize) {
+        self.largest = self.largest.max(samples);
+        if step == self.last_step {
+            self.last = samples;
         }
     }
 }
@@ -240,10 +258,7 @@ impl<'a> Evaluator<'a> {
     }
 
     fn rate(&mut self, call: &OverRange, steps: Steps, before: u64) -> Result<Vector, QueryError> {
-        let kind = counter::Kind {
-            is_counter: call.function != RangeFunction::Delta,
-            per_second_over: (call.function == RangeFunction::Rate).then_some(seconds(call.range.range_ms)),
-        };
+        let kind = counter::Kind::of(call);
         match bounds(&call.range) {
             Bounds::Plain => self.run(call, steps, before, counter::Rate::new(kind)),
             Bounds::Anchored => self.run(call, steps, before, stateless(|w| extended::rate(w, kind, false))),
@@ -286,8 +301,12 @@ impl<'a> Evaluator<'a> {
         let before = self.limits.held();
         let mut found = vec![false; steps.count];
         let windows = Windows::new(range, steps, self.lookback_ms);
-        for series in self.load(range, windows)? {
+        for series in self.load(range, windows, false)? {
             self.limits.work(series.values.len())?;
+            if !series.is_plain() {
+                self.note_present(windows, &series, &mut found)?;
+                continue;
+            }
             let (mut held, mut samples) = (WindowSizes::new(steps), 0);
             windows.slide(&series.timestamps, &series.values, |window| {
                 held.see(window);
@@ -313,18 +332,16 @@ impl<'a> Evaluator<'a> {
             let inner = subquery_steps(range, steps);
             let vector = self.vector(expr, inner)?;
             let vector = self.remove_names(vector)?;
-            return Ok(vector
-                .into_iter()
-                .map(|series| MatrixSeries {
-                    points: series.column.iter().map(|(step, value)| (inner.time(step), value)).collect(),
-                    labels: series.labels,
-                })
-                .collect());
+            return Ok(vector.into_iter().map(|series| matrix_series(series, inner)).collect());
         }
         let windows = Windows::new(range, steps.first(), self.lookback_ms);
         let bounds = bounds(range);
         let mut result = Vec::new();
-        for series in self.load(range, windows)? {
+        for series in self.load(range, windows, false)? {
+            if !series.is_plain() {
+                result.extend(self.mixed_result(&series, windows, bounds)?);
+                continue;
+            }
             let mut points = Vec::new();
             windows.slide(&series.timestamps, &series.values, |window| {
                 points = match bounds {
@@ -337,7 +354,7 @@ impl<'a> Evaluator<'a> {
             })?;
             self.limits.hold(points.len())?;
             if !points.is_empty() {
-                result.push(MatrixSeries { labels: series.labels, points });
+                result.push(MatrixSeries { labels: series.labels, points, histograms: Vec::new() });
             }
         }
         Ok(result)
@@ -364,43 +381,43 @@ impl<'a> Evaluator<'a> {
         let windows = Windows::new(&call.range, steps, self.lookback_ms);
         let mut output = Vector::new();
         let (mut samples_total, mut slots) = (0usize, 0usize);
-        for series in self.load(&call.range, windows)? {
+        let starts = self.use_start_timestamps && call.function.uses_start_timestamps();
+        for series in self.load(&call.range, windows, starts)? {
             self.limits.work(series.values.len())?;
-            function.begin(&series.values);
-            let mut column = Column::default();
+            let (mut column, mut histograms) = (Column::default(), Histograms::default());
             let mut held = WindowSizes::new(steps);
-            let mut work = 0usize;
-            let slots_max = self.limits.slots_max();
-            let limits = &mut self.limits;
-            windows.slide(&series.timestamps, &series.values, |window| {
-                held.see(window);
-                work += window.values.len();
-                if work > WORK_BETWEEN_CHECKS {
-                    limits.work(work)?;
-                    work = 0;
-                }
-                if let Some(value) = function.value(window)? {
-                    column.push_within(window.step, value, slots_max)?;
-                }
-                Ok(())
-            })?;
-            let samples = column.count();
+            if series.is_plain() {
+                self.run_floats(windows, &series, &mut function, &mut held, &mut column)?;
+            } else {
+                (column, histograms) = self.run_mixed(call, windows, &series, &mut function, &mut held)?;
+            }
+            let any_float = !column.range().is_empty();
+            let found =
+                VectorSeries { labels: series.labels, drop_name: series.drop_name, column, histograms };
+            let samples = found.samples();
             self.limits.check_room(held.largest.max(held.last.saturating_add(samples)))?;
             if samples == 0 {
                 continue;
             }
             self.limits.hold(samples)?;
             samples_total += samples;
-            slots += column.range().len();
+            slots += found.column.range().len();
             self.limits.check_slots(slots)?;
-            self.note_doubtful_counter(call, &series.labels);
-            let drop_name = series.drop_name || !call.function.keeps_name();
+            if any_float {
+                self.note_doubtful_counter(call, &found.labels);
+            }
+            let drop_name = found.drop_name || !call.function.keeps_name();
             let labels = if drop_name && !self.delayed_name_removal {
-                series.labels.without(&METADATA_LABELS)
+                found.labels.without(&METADATA_LABELS)
             } else {
-                series.labels
+                found.labels
             };
-            output.push(VectorSeries { labels, drop_name, column });
+            output.push(VectorSeries {
+                labels,
+                drop_name,
+                column: found.column,
+                histograms: found.histograms,
+            });
         }
         self.limits.release_to(before);
         self.limits.hold(samples_total)?;
@@ -413,44 +430,80 @@ impl<'a> Evaluator<'a> {
         Ok((output, function))
     }
 
-    fn note_doubtful_counter(&mut self, call: &OverRange, labels: &Labels) {
-        let name = labels.metric_name();
-        let doubtful = matches!(call.function, RangeFunction::Rate | RangeFunction::Increase)
-            && !name.is_empty()
-            && !COUNTER_SUFFIXES.iter().any(|suffix| name.ends_with(suffix));
-        if doubtful {
-            self.annotations.possibly_not_a_counter(name, call.first_argument_span);
-        }
+    /// Runs `function` over the windows of a series of floats.
+    fn run_floats<F: WindowFunction>(
+        &mut self,
+        windows: Windows,
+        series: &RangeSeries<'_>,
+        function: &mut F,
+        held: &mut WindowSizes,
+        column: &mut Column,
+    ) -> Result<(), QueryError> {
+        function.begin(&series.values);
+        let mut work = 0usize;
+        let slots_max = self.limits.slots_max();
+        let limits = &mut self.limits;
+        windows.slide(&series.timestamps, &series.values, |window| {
+            held.see(window);
+            work += window.values.len();
+            if work > WORK_BETWEEN_CHECKS {
+                limits.work(work)?;
+                work = 0;
+            }
+            if let Some(value) = function.value(window)? {
+                column.push_within(window.step, value, slots_max)?;
+            }
+            Ok(())
+        })
     }
 
-    /// The series of a range. Those of a subquery stay held.
-    fn load(&mut self, range: &RangeNode, windows: Windows) -> Result<Vec<RangeSeries<'a>>, QueryError> {
-        match &range.input {
-            RangeInput::Selector { select, .. } => {
-                let (sets, extent) = (self.sets, windows.extent());
-                let series = sets.get(*select).into_iter().flatten().map(|series| {
-                    let (timestamps, values) = reachable(series, extent);
-                    RangeSeries { labels: series.labels.clone(), drop_name: false, timestamps, values }
-                });
-                Ok(series.filter(|series| !series.timestamps.is_empty()).collect())
+    /// The samples of a range with histograms as the result of a query.
+    fn mixed_result(
+        &mut self,
+        series: &RangeSeries<'_>,
+        windows: Windows,
+        bounds: Bounds,
+    ) -> Result<Option<MatrixSeries>, QueryError> {
+        let modifier = match bounds {
+            Bounds::Plain => None,
+            Bounds::Anchored => Some("anchored"),
+            Bounds::Smoothed => Some("smoothed"),
+        };
+        let mut found =
+            MatrixSeries { labels: series.labels.clone(), points: Vec::new(), histograms: Vec::new() };
+        windows.slide_mixed(series, |window| {
+            let MixedWindow { floats, histograms, .. } = window;
+            if let Some(modifier) = modifier.filter(|_| !histograms.values.is_empty()) {
+                let message = format!("{modifier} modifier is not supported with histograms");
+                return Err(QueryError::Execution(message));
             }
-            RangeInput::Subquery { expr, .. } => {
-                let inner = subquery_steps(range, windows.steps);
-                let vector = self.vector(expr, inner)?;
-                Ok(vector
-                    .into_iter()
-                    .map(|series| {
-                        let (timestamps, values): (Vec<i64>, Vec<f64>) =
-                            series.column.iter().map(|(step, value)| (inner.time(step), value)).unzip();
-                        RangeSeries {
-                            labels: series.labels,
-                            drop_name: series.drop_name,
-                            timestamps: Cow::Owned(timestamps),
-                            values: Cow::Owned(values),
-                        }
-                    })
-                    .collect())
+            found.points = match bounds {
+                Bounds::Plain => {
+                    floats.timestamps.iter().copied().zip(floats.values.iter().copied()).collect()
+                }
+                bounds => extended::points(floats, bounds == Bounds::Smoothed),
+            };
+            let values = histograms.values.iter().map(Arc::clone);
+            found.histograms = histograms.timestamps.iter().copied().zip(values).collect();
+            Ok(())
+        })?;
+        let histograms: usize = found.histograms.iter().map(|(_, value)| histogram_samples(value)).sum();
+        self.limits.hold(found.points.len() + histograms)?;
+        Ok((!found.points.is_empty() || !found.histograms.is_empty()).then_some(found))
+    }
+
+    fn note_doubtful_counter(&mut self, call: &OverRange, labels: &Labels) {
+        let name = labels.metric_name();
+        if !matches!(call.function, RangeFunction::Rate | RangeFunction::Increase) || name.is_empty() {
+            return;
+        }
+        if self.type_and_unit_labels {
+            let metric_type = labels.value("__type__");
+            if !matches!(metric_type, "counter" | "histogram") {
+                self.annotations.not_typed_as_a_counter(metric_type, name, call.first_argument_span);
             }
+        } else if !COUNTER_SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) {
+            self.annotations.possibly_not_a_counter(name, call.first_argument_span);
         }
     }
 }
@@ -464,31 +517,6 @@ fn bounds(range: &RangeNode) -> Bounds {
         RangeInput::Selector { bounds, .. } => bounds,
         RangeInput::Subquery { .. } => Bounds::Plain,
     }
-}
-
-/// The instants at which the inside of a subquery is evaluated: multiples of its step.
-fn subquery_steps(range: &RangeNode, steps: Steps) -> Steps {
-    let RangeInput::Subquery { step_ms, .. } = range.input else { return Steps { count: 0, ..steps } };
-    let first = range.at.unwrap_or(steps.start).saturating_sub(range.offset_ms);
-    let end = range.at.unwrap_or_else(|| steps.end()).saturating_sub(range.offset_ms);
-    let bound = first.saturating_sub(range.range_ms);
-    // The first multiple of the step after the bound.
-    let start = bound.saturating_sub(bound.rem_euclid(step_ms)).saturating_add(step_ms);
-    Steps::between(start, end, step_ms)
-}
-
-/// The part of a stored series that windows can reach, without stale markers.
-fn reachable<'a>(series: &'a Series, extent: (i64, i64)) -> (Cow<'a, [i64]>, Cow<'a, [f64]>) {
-    let first = series.timestamps.partition_point(|time| *time <= extent.0);
-    let next = series.timestamps.partition_point(|time| *time <= extent.1).max(first);
-    let timestamps = series.timestamps.get(first..next).unwrap_or_default();
-    let values = series.values.get(first..next).unwrap_or_default();
-    if !values.iter().any(|value| model::value::is_stale_nan(*value)) {
-        return (Cow::Borrowed(timestamps), Cow::Borrowed(values));
-    }
-    let kept = timestamps.iter().zip(values).filter(|(_, value)| !model::value::is_stale_nan(**value));
-    let (timestamps, values): (Vec<i64>, Vec<f64>) = kept.unzip();
-    (Cow::Owned(timestamps), Cow::Owned(values))
 }
 
 fn seconds(time_ms: i64) -> f64 {

@@ -1,8 +1,10 @@
 //! From columns to what the user gets.
 
+use std::sync::Arc;
+
 use model::Labels;
 
-use crate::eval::column::{Scalar, Steps, Vector};
+use crate::eval::column::{Scalar, Steps, Vector, VectorSeries};
 use crate::eval::{Evaluator, METADATA_LABELS, merge_same_labels};
 use crate::plan::node::Root;
 use crate::query::{QueryError, QueryTime};
@@ -60,23 +62,33 @@ fn scalar_matrix(scalar: &Scalar, steps: Steps) -> Vec<MatrixSeries> {
         return Vec::new();
     }
     let points = (0..steps.count).map(|step| (steps.time(step), scalar.at(step))).collect();
-    vec![MatrixSeries { labels: Labels::empty(), points }]
+    vec![MatrixSeries { labels: Labels::empty(), points, histograms: Vec::new() }]
 }
 
 fn instant_vector(vector: Vector, timestamp: i64) -> QueryValue {
     let samples = vector.into_iter().filter_map(|series| {
-        let value = series.column.get(0)?;
-        Some(VectorSample { labels: series.labels, timestamp, value })
+        let (value, histogram) = (series.column.get(0), series.histograms.get(0).cloned());
+        if value.is_none() && histogram.is_none() {
+            return None;
+        }
+        Some(VectorSample { labels: series.labels, timestamp, value: value.unwrap_or_default(), histogram })
     });
     QueryValue::Vector(samples.collect())
 }
 
-fn matrix(vector: Vector, steps: Steps) -> Vec<MatrixSeries> {
-    let series = vector.into_iter().map(|series| MatrixSeries {
+/// A series with instants instead of steps.
+pub(super) fn matrix_series(series: VectorSeries, steps: Steps) -> MatrixSeries {
+    let histograms = series.histograms.iter();
+    MatrixSeries {
         points: series.column.iter().map(|(step, value)| (steps.time(step), value)).collect(),
+        histograms: histograms.map(|(step, value)| (steps.time(step), Arc::clone(value))).collect(),
         labels: series.labels,
-    });
-    let mut series: Vec<MatrixSeries> = series.filter(|series| !series.points.is_empty()).collect();
+    }
+}
+
+fn matrix(vector: Vector, steps: Steps) -> Vec<MatrixSeries> {
+    let series = vector.into_iter().filter(|series| !series.is_empty());
+    let mut series: Vec<MatrixSeries> = series.map(|series| matrix_series(series, steps)).collect();
     series.sort_by(|a, b| a.labels.cmp(&b.labels));
     series
 }

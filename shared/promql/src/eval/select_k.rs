@@ -1,8 +1,10 @@
 //! Aggregations that select among their samples: `topk`, `bottomk`, `limitk`, `limit_ratio`.
 
+use std::sync::Arc;
+
 use crate::eval::Evaluator;
 use crate::eval::aggregate::{Extremes, Groups, range_of};
-use crate::eval::column::{Column, Scalar, Steps, Vector, VectorSeries};
+use crate::eval::column::{Column, Histograms, Scalar, Steps, Vector, VectorSeries};
 use crate::eval::labels::compare_values;
 use crate::parser::ast::{AggregateOp, Span};
 use crate::plan::node::Aggregation;
@@ -29,15 +31,28 @@ impl Evaluator<'_> {
             }
             _ => Vec::new(),
         };
+        let keeps_histograms = matches!(node.op, AggregateOp::LimitK | AggregateOp::LimitRatio);
         let mut columns = vec![Column::default(); vector.len()];
+        let mut histograms = vec![Histograms::default(); vector.len()];
         let mut order = Vec::new();
         let mut selected: Vec<(usize, f64)> = Vec::new();
         for members in &groups.members {
             for step in range_of(vector, members) {
                 self.limits.work(members.len())?;
                 let p = parameter.at(step);
-                let samples = members.iter().filter_map(|at| Some((*at, vector.get(*at)?.column.get(step)?)));
+                // A histogram stands for itself by a value that is not looked at.
+                let samples = members.iter().filter_map(|at| {
+                    let series = vector.get(*at)?;
+                    match series.column.get(step) {
+                        None if keeps_histograms && series.has(step) => Some((*at, 0.0)),
+                        value => Some((*at, value?)),
+                    }
+                });
                 selected.clear();
+                if !keeps_histograms && p >= 1.0 && any_histogram(vector, members, step) {
+                    let aggregation = if node.op == AggregateOp::TopK { "topk" } else { "bottomk" };
+                    self.annotations.ignored_in_aggregation(aggregation, node.span);
+                }
                 match node.op {
                     AggregateOp::LimitRatio => {
                         let ratio = p.clamp(-1.0, 1.0);
@@ -47,8 +62,17 @@ impl Evaluator<'_> {
                     op => best(&mut selected, samples, whole(p, vector.len()), op == AggregateOp::TopK),
                 }
                 for (at, value) in &selected {
-                    if let Some(column) = columns.get_mut(*at) {
-                        column.push(step, *value);
+                    match vector.get(*at).and_then(|series| series.histograms.get(step)) {
+                        Some(histogram) => {
+                            if let Some(found) = histograms.get_mut(*at) {
+                                found.push(step, Arc::clone(histogram));
+                            }
+                        }
+                        None => {
+                            if let Some(column) = columns.get_mut(*at) {
+                                column.push(step, *value);
+                            }
+                        }
                     }
                     if steps.count == 1 {
                         order.push(*at);
@@ -61,9 +85,11 @@ impl Evaluator<'_> {
         }
         let output = order.into_iter().filter_map(|at| {
             let column = std::mem::take(columns.get_mut(at)?);
+            let histograms = std::mem::take(histograms.get_mut(at)?);
             let series = vector.get(at)?;
             let (labels, drop_name) = (series.labels.clone(), series.drop_name);
-            (!column.is_empty()).then_some(VectorSeries { labels, drop_name, column })
+            let found = VectorSeries { labels, drop_name, column, histograms };
+            (!found.is_empty()).then_some(found)
         });
         Ok(output.collect())
     }
@@ -102,6 +128,11 @@ impl Evaluator<'_> {
         }
         Ok(true)
     }
+}
+
+fn any_histogram(vector: &Vector, members: &[usize], step: usize) -> bool {
+    let mut histograms = members.iter().filter_map(|at| vector.get(*at)).map(|series| &series.histograms);
+    histograms.any(|histograms| !histograms.is_empty() && histograms.get(step).is_some())
 }
 
 /// How many to select of at most `limit`.

@@ -44,7 +44,8 @@ pub(crate) fn build(
         durations: DurationContext { step_s: seconds(step), range_s: seconds(end.saturating_sub(start)) },
         reads: Reads::default(),
     };
-    let context = Context { span: TimeSpan { start, end }, step_ms: step, func: "", grouping: None };
+    let span = TimeSpan { start, end };
+    let context = Context { span, step_ms: step, func: "", grouping: None, stats: false, buckets: false };
     let built = builder.expr(expr, context)?;
     if let (QueryTime::Range { .. }, ValueType::Matrix | ValueType::String) = (time, built.value_type()) {
         return Err(QueryError::Invalid(format!(
@@ -77,12 +78,23 @@ pub(crate) struct Context<'a> {
     pub(crate) func: &'a str,
     /// The aggregation directly around it.
     pub(crate) grouping: Option<&'a Aggregate>,
+    /// Whether something around it looks only at counts and sums of histograms.
+    stats: bool,
+    /// Whether something around it needs whole histograms.
+    buckets: bool,
 }
 
 impl<'a> Context<'a> {
     /// Inside a call of `func`.
     pub(crate) fn within(self, func: &'a str) -> Self {
-        Self { func, grouping: None, ..self }
+        let stats = matches!(func, "histogram_count" | "histogram_sum" | "histogram_avg");
+        let buckets = matches!(func, "histogram_quantile" | "histogram_quantiles" | "histogram_fraction");
+        Self { func, grouping: None, stats: self.stats || stats, buckets: self.buckets || buckets, ..self }
+    }
+
+    /// Whether buckets of histograms need not be looked at. Source: `promql/engine.go:detectHistogramStatsDecoding`.
+    fn stats_only(self) -> bool {
+        self.stats && !self.buckets
     }
 }
 
@@ -232,14 +244,20 @@ impl Builder<'_> {
     /// A chain of binary operators. Its left operands nest without bound, so it is walked, not recursed into.
     fn binary(&mut self, binary: &Binary, span: Span, context: Context<'_>) -> Result<Built, QueryError> {
         let context = context.within("");
-        let mut chain = vec![(binary, span)];
+        // Trimming needs the buckets of whatever is below it.
+        let below = |context: Context<'_>, binary: &Binary| {
+            context.buckets || matches!(binary.op, BinaryOp::TrimUpper | BinaryOp::TrimLower)
+        };
+        let mut context = Context { buckets: below(context, binary), ..context };
+        let mut chain = vec![(binary, span, context)];
         let mut leftmost = &binary.lhs;
         while let ExprKind::Binary(inner) = &leftmost.kind {
-            chain.push((inner, leftmost.span));
+            context = Context { buckets: below(context, inner), ..context };
+            chain.push((inner, leftmost.span, context));
             leftmost = &inner.lhs;
         }
         let mut built = self.expr(leftmost, context)?;
-        while let Some((binary, span)) = chain.pop() {
+        while let Some((binary, span, context)) = chain.pop() {
             let rhs = self.expr(&binary.rhs, context)?;
             built = combine(binary, span, built, rhs)?;
         }
@@ -267,7 +285,7 @@ impl Builder<'_> {
             }
         };
         let built = self.argument(&aggregate.expr, context)?;
-        let (invariant, wrap) = (built.invariant, built.wrap);
+        let (invariant, wrap, expr_span) = (built.invariant, built.wrap, built.span);
         let node = Aggregation {
             op: aggregate.op,
             grouping: Grouping {
@@ -276,6 +294,8 @@ impl Builder<'_> {
             },
             parameter,
             expr: built.vector(true)?,
+            expr_span,
+            span,
         };
         Ok(Built { node: Typed::Vector(VectorNode::Aggregate(Box::new(node))), span, invariant, wrap })
     }
@@ -292,7 +312,12 @@ impl Builder<'_> {
         let times = context.span.shifted(at, offset_ms).widened(lookback.saturating_sub(1), after);
         let select = self.reads.add(&selector.matchers, times, hints(context, 0));
         let source = Source { select, at, offset_ms };
-        let node = VectorNode::Selector(InstantSelector { source, smoothed: selector.smoothed });
+        let node = VectorNode::Selector(InstantSelector {
+            source,
+            smoothed: selector.smoothed,
+            stats_only: context.stats_only(),
+            span,
+        });
         let invariant = at.is_some();
         Ok(Built { node: Typed::Vector(node), span, invariant, wrap: invariant })
     }
@@ -318,7 +343,7 @@ impl Builder<'_> {
         };
         let times = context.span.shifted(at, offset_ms).widened(before.saturating_sub(1), after);
         let select = self.reads.add(&selector.matchers, times, hints(context, range_ms));
-        let input = RangeInput::Selector { select, bounds };
+        let input = RangeInput::Selector { select, bounds, stats_only: context.stats_only() };
         let node = Typed::Range(RangeNode { input, at, offset_ms, range_ms });
         Ok(Built { node, span, invariant: at.is_some(), wrap: false })
     }
@@ -343,6 +368,7 @@ impl Builder<'_> {
             span: context.span.shifted(at, offset_ms).widened(range_ms, 0),
             step_ms,
             grouping: None,
+            buckets: true,
             ..context
         };
         let built = self.expr(&subquery.expr, inner)?;

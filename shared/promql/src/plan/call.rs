@@ -11,7 +11,8 @@ use crate::eval::math;
 use crate::parser::ast::{self, Expr, ExprKind, Span, ValueType, VectorSelector};
 use crate::plan::build::{Builder, Built, Context, Typed, seconds, unexpected, without_parentheses};
 use crate::plan::function::{
-    ANCHORED_FUNCTIONS, DateFunction, MathFunction, RangeFunction, SMOOTHED_FUNCTIONS, depends_on_time,
+    ANCHORED_FUNCTIONS, DateFunction, HistogramFunction, MathFunction, RangeFunction, SMOOTHED_FUNCTIONS,
+    depends_on_time,
 };
 use crate::plan::node::{
     Bounds, Call, HistogramQuantile, Info, LabelJoin, LabelReplace, OverRange, RangeInput, RangeNode,
@@ -123,8 +124,10 @@ impl Builder<'_> {
         // The time of a fixed sample is fixed, the time of a step is not.
         let invariant = built.invariant && (call.function == "start_timestamp" || of_samples);
         let node = match built.vector(invariant)? {
-            // Start timestamps are not stored.
-            node if call.function == "start_timestamp" => Call::DropFloats(node),
+            VectorNode::Selector(selector) if call.function == "start_timestamp" => {
+                Call::StartTimestampOfSample(selector.source)
+            }
+            node if call.function == "start_timestamp" => Call::StartTimestampOfStep(node),
             VectorNode::Selector(selector) => Call::TimestampOfSample(selector.source),
             node => Call::TimestampOfStep(node),
         };
@@ -217,6 +220,9 @@ fn vector_call(name: &str, args: &mut Arguments, span: Span) -> Result<Call, Que
     if let Some(function) = MathFunction::named(name) {
         return Ok(Call::Math(function, args.vector()?));
     }
+    if let Some(function) = HistogramFunction::named(name) {
+        return Ok(Call::Histogram(function, args.vector()?));
+    }
     if let Some(function) = DateFunction::named(name) {
         let vector = args.built.next().map(|built| built.vector(args.marked)).transpose()?;
         return Ok(Call::Date(function, vector));
@@ -249,9 +255,6 @@ fn vector_call(name: &str, args: &mut Arguments, span: Span) -> Result<Call, Que
             let vector_span = vector.span();
             Call::HistogramFraction { lower, upper, vector: vector.vector(args.marked)?, vector_span }
         }
-        "histogram_avg" | "histogram_count" | "histogram_sum" | "histogram_stddev" | "histogram_stdvar" => {
-            Call::DropFloats(args.vector()?)
-        }
         _ => return Err(QueryError::Invalid(format!("unknown function with name \"{name}\""))),
     })
 }
@@ -260,12 +263,18 @@ fn over_range(
     function: RangeFunction,
     name: &str,
     args: Arguments,
-    first_argument_span: Span,
+    mut first_argument_span: Span,
 ) -> Result<Call, QueryError> {
     let (marked, mut range, mut parameters) = (args.marked, None, Vec::new());
-    for built in args.built {
+    for (at, built) in args.built.enumerate() {
         match built.into_node(marked) {
-            Typed::Range(node) => range = Some(node),
+            Typed::Range(node) => {
+                if at == 0 && matches!(node.input, RangeInput::Subquery { .. }) {
+                    // While it runs, Prometheus has its samples in the place of the subquery, and they have no position.
+                    first_argument_span = Span::default();
+                }
+                range = Some(node);
+            }
             Typed::Scalar(node) => parameters.push(node),
             _ => return Err(unexpected(ValueType::Matrix)),
         }

@@ -90,6 +90,30 @@ impl DateFunction {
     }
 }
 
+/// Functions of a native histogram alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HistogramFunction {
+    Avg,
+    Count,
+    Stddev,
+    Stdvar,
+    Sum,
+}
+
+impl HistogramFunction {
+    /// The function of that name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "histogram_avg" => Self::Avg,
+            "histogram_count" => Self::Count,
+            "histogram_stddev" => Self::Stddev,
+            "histogram_stdvar" => Self::Stdvar,
+            "histogram_sum" => Self::Sum,
+            _ => return None,
+        })
+    }
+}
+
 /// Functions of the samples in a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RangeFunction {
@@ -153,6 +177,11 @@ impl RangeFunction {
             "ts_of_min_over_time" => Self::TsOfMinOverTime,
             _ => return None,
         })
+    }
+
+    /// Whether start timestamps tell it of counter resets.
+    pub(crate) fn uses_start_timestamps(self) -> bool {
+        matches!(self, Self::Increase | Self::Irate | Self::Rate | Self::Resets)
     }
 
     /// Whether the result is still what the metric's name says.

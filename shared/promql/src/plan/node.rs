@@ -4,7 +4,7 @@ use model::regex::AnchoredRegex;
 use model::{Labels, Matcher};
 
 use crate::parser::ast::{AggregateOp, BinaryOp, Span, VectorMatching};
-use crate::plan::function::{DateFunction, MathFunction, RangeFunction};
+use crate::plan::function::{DateFunction, HistogramFunction, MathFunction, RangeFunction};
 
 /// A whole query by the kind of its result.
 #[derive(Clone, Debug)]
@@ -64,6 +64,10 @@ pub(crate) enum Bounds {
 pub(crate) struct InstantSelector {
     pub(crate) source: Source,
     pub(crate) smoothed: bool,
+    /// Whether only count and sum of native histograms are needed.
+    pub(crate) stats_only: bool,
+    /// Where it stands, for annotations.
+    pub(crate) span: Span,
 }
 
 /// What gives the samples of a range a step.
@@ -79,7 +83,7 @@ pub(crate) struct RangeNode {
 #[derive(Clone, Debug)]
 pub(crate) enum RangeInput {
     /// `metric[5m]`
-    Selector { select: usize, bounds: Bounds },
+    Selector { select: usize, bounds: Bounds, stats_only: bool },
     /// `expr[5m:1m]`
     Subquery { expr: Box<VectorNode>, step_ms: i64 },
 }
@@ -137,6 +141,10 @@ pub(crate) struct Aggregation {
     pub(crate) grouping: Grouping,
     pub(crate) parameter: AggregateParameter,
     pub(crate) expr: VectorNode,
+    /// Where the aggregated expression stands, for annotations.
+    pub(crate) expr_span: Span,
+    /// Where the whole stands.
+    pub(crate) span: Span,
 }
 
 /// What decides which group a series is in.
@@ -179,8 +187,12 @@ pub(crate) enum Call {
     TimestampOfSample(Source),
     /// `timestamp(expr)`: the step.
     TimestampOfStep(VectorNode),
-    /// What is defined only for native histograms or stored start timestamps: floats give nothing.
-    DropFloats(VectorNode),
+    /// `histogram_count(vector)` and its kin.
+    Histogram(HistogramFunction, VectorNode),
+    /// `start_timestamp(metric)`: since when the sample counts.
+    StartTimestampOfSample(Source),
+    /// `start_timestamp(expr)`, which gives nothing.
+    StartTimestampOfStep(VectorNode),
     Sort {
         vector: VectorNode,
         descending: bool,

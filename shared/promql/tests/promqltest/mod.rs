@@ -20,6 +20,8 @@ pub(crate) fn suite_options() -> EngineOptions {
             extended_range_selectors: true,
             binop_fill_modifiers: true,
             delayed_name_removal: true,
+            use_start_timestamps: true,
+            type_and_unit_labels: false,
         },
         ..EngineOptions::default()
     }

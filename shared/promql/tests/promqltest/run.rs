@@ -1,19 +1,11 @@
 //! One `eval` of the suite, run as `promql/promqltest/test.go` runs it.
 
 use model::Labels;
-use promql::{EngineOptions, Plan, QueryError, QueryResult, QueryTime, QueryValue};
+use promql::{EngineOptions, QueryError, QueryResult, QueryTime, QueryValue};
 use serde_json::Value;
 
+use super::json::Point;
 use super::{compare, json, store::Store};
-
-/// What became of an `eval`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// It is about floats: it has to pass.
-    Floats,
-    /// It reads or expects native histograms.
-    NativeHistograms,
-}
 
 /// An `eval`, its instants and its expression.
 pub(crate) struct Eval<'a> {
@@ -43,26 +35,6 @@ impl<'a> Eval<'a> {
             }),
         };
         Self { case, query: case["expr"].as_str().expect("an expression"), time }
-    }
-
-    /// What the case is about, by what it reads and expects.
-    pub(crate) fn kind(&self, store: &Store, options: &EngineOptions) -> Kind {
-        let expected = json::list(&self.case["expected"]);
-        let expects = expected.iter().any(|series| json::list(&series["vals"]).iter().any(Value::is_object));
-        let reads = Plan::new(self.query, self.time, options).is_ok_and(|plan| {
-            plan.selects()
-                .iter()
-                .any(|select| store.matching(&select.matchers).any(|(_, stored)| stored.histograms))
-        });
-        if expects || reads { Kind::NativeHistograms } else { Kind::Floats }
-    }
-
-    /// Whether the case reads series with start timestamps.
-    pub(crate) fn reads_start_timestamps(&self, store: &Store, options: &EngineOptions) -> bool {
-        Plan::new(self.query, self.time, options).is_ok_and(|plan| {
-            let mut selects = plan.selects().iter();
-            selects.any(|select| store.matching(&select.matchers).any(|(_, stored)| stored.start_timestamps))
-        })
     }
 
     /// Runs everything that the suite runs for this case, and compares with what the real engine gave with and
@@ -132,8 +104,8 @@ impl<'a> Eval<'a> {
                 compare::equal_floats("scalar", json::float(&self.case["expected_scalar"]), *value)
             }
             QueryValue::Vector(samples) => {
-                let samples: Vec<(Labels, f64)> =
-                    samples.iter().map(|sample| (sample.labels.clone(), sample.value)).collect();
+                let samples: Vec<(Labels, Point)> =
+                    samples.iter().map(|sample| (sample.labels.clone(), compare::value_of(sample))).collect();
                 compare::same_as_listed(&samples, expected, expect.get("ordered").is_some())
             }
             QueryValue::Matrix(series) => {
@@ -145,7 +117,7 @@ impl<'a> Eval<'a> {
                 let expected = json::list(expected).iter().map(|series| {
                     let values =
                         (0i64..).zip(json::list(&series["vals"])).filter(|(_, value)| !value.is_null());
-                    let points = values.map(|(at, value)| (start + at * step, json::float(value))).collect();
+                    let points = values.map(|(at, value)| (start + at * step, json::point(value))).collect();
                     (json::labels(&series["metric"]), points)
                 });
                 compare::same_matrix(series, expected.collect())
@@ -181,16 +153,16 @@ impl<'a> Eval<'a> {
         if !series.is_sorted_by(|a, b| a.labels <= b.labels) {
             return Err("the matrix is not sorted".to_owned());
         }
-        let samples: Vec<(Labels, f64)> = series
+        let samples: Vec<(Labels, Point)> = series
             .into_iter()
             .filter_map(|series| {
-                let value = series.points.iter().find(|(time, _)| *time == at)?.1;
+                let (_, value) = compare::points_of(&series).into_iter().find(|(time, _)| *time == at)?;
                 Some((series.labels, value))
             })
             .collect();
         let checked = match self.case.get("expected_scalar") {
             Some(expected) => match samples.as_slice() {
-                [(_, value)] => compare::equal_floats("scalar", json::float(expected), *value),
+                [(_, Point::Float(value))] => compare::equal_floats("scalar", json::float(expected), *value),
                 samples => Err(format!("{samples:?} instead of a scalar")),
             },
             None => compare::same_as_listed(&samples, &self.case["expected"], false),

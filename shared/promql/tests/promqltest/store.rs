@@ -6,19 +6,46 @@ use std::sync::Arc;
 use model::{Labels, Matcher, TimestampMs};
 use promql::{EngineOptions, Never, Plan, QueryError, QueryResult, QueryTime};
 use serde_json::Value;
-use storage::{LabelQuery, Limits, Queryable, Select, SeriesSet, StorageError, StorageFuture};
+use storage::{
+    HistogramColumn, LabelQuery, Limits, Queryable, Select, Series, SeriesSet, StartTimestamps, StorageError,
+    StorageFuture,
+};
 
-use super::json;
+use super::json::{self, Point};
 
 /// One stored series.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Stored {
-    /// Floats by time.
-    pub(crate) points: BTreeMap<TimestampMs, f64>,
-    /// Whether it also has native histograms.
-    pub(crate) histograms: bool,
-    /// Whether it has start timestamps.
-    pub(crate) start_timestamps: bool,
+    /// Samples by time, each with its start timestamp, 0 where that is unknown.
+    pub(crate) points: BTreeMap<TimestampMs, (Point, TimestampMs)>,
+}
+
+impl Stored {
+    /// The samples of an inclusive stretch of time.
+    fn series(&self, labels: &Labels, min_time: TimestampMs, max_time: TimestampMs) -> Series {
+        let (mut floats, mut histograms) = (Vec::new(), Vec::new());
+        for (time, (point, start)) in self.points.range(min_time..=max_time) {
+            match point {
+                Point::Float(value) => floats.push((*time, *value, *start)),
+                Point::Histogram(value, _) => histograms.push((*time, Arc::clone(value), *start)),
+            }
+        }
+        let starts = self.points.values().any(|(_, start)| *start != 0);
+        let start_timestamps = StartTimestamps {
+            floats: floats.iter().filter(|_| starts).map(|(.., start)| *start).collect(),
+            histograms: histograms.iter().filter(|_| starts).map(|(.., start)| *start).collect(),
+        };
+        Series {
+            labels: labels.clone(),
+            timestamps: floats.iter().map(|(time, ..)| *time).collect(),
+            values: floats.iter().map(|(_, value, _)| *value).collect(),
+            histograms: HistogramColumn {
+                timestamps: histograms.iter().map(|(time, ..)| *time).collect(),
+                values: histograms.into_iter().map(|(_, value, _)| value).collect(),
+            },
+            start_timestamps,
+        }
+    }
 }
 
 /// The store.
@@ -33,22 +60,23 @@ impl Store {
     pub(crate) fn load(&mut self, stored: &Value) {
         for series in json::list(stored) {
             let mut content = Stored::default();
-            for point in json::list(&series["points"]) {
-                match json::point(&point[1]) {
-                    Some(value) => {
-                        content.points.insert(json::time(&point[0]), value);
-                    }
-                    None => content.histograms = true,
-                }
+            let starts = json::list(&series["start_timestamps"]);
+            for (at, point) in json::list(&series["points"]).iter().enumerate() {
+                let start = starts.get(at).map_or(0, json::time);
+                content.points.insert(json::time(&point[0]), (json::point(&point[1]), start));
             }
-            content.start_timestamps = series.get("start_timestamps").is_some();
             self.series.insert(json::labels(&series["metric"]), content);
         }
     }
 
     /// Adds one sample.
     pub(crate) fn add(&mut self, labels: &Labels, time: TimestampMs, value: f64) {
-        self.series.entry(labels.clone()).or_default().points.insert(time, value);
+        self.add_point(labels, time, Point::Float(value));
+    }
+
+    /// Adds one sample of either kind.
+    pub(crate) fn add_point(&mut self, labels: &Labels, time: TimestampMs, point: Point) {
+        self.series.entry(labels.clone()).or_default().points.insert(time, (point, 0));
     }
 
     /// The series that satisfy `matchers`.
@@ -66,14 +94,9 @@ impl Store {
             return set;
         }
         for (labels, stored) in self.matching(&select.matchers) {
-            let (timestamps, values): (Vec<i64>, Vec<f64>) = stored
-                .points
-                .range(select.min_time..=select.max_time)
-                .map(|(time, value)| (*time, *value))
-                .unzip();
-            if !timestamps.is_empty() {
-                let (timestamps, values) = (Arc::from(timestamps), Arc::from(values));
-                set.push(storage::Series::floats(labels.clone(), timestamps, values));
+            let series = stored.series(labels, select.min_time, select.max_time);
+            if series.sample_count() > 0 {
+                set.push(series);
             }
         }
         set
@@ -96,7 +119,7 @@ impl Queryable for Store {
     fn select<'a>(&'a self, selects: &'a [Select], limits: Limits) -> StorageFuture<'a, Vec<SeriesSet>> {
         Box::pin(async move {
             let sets: Vec<SeriesSet> = selects.iter().map(|select| Store::select(self, select)).collect();
-            let samples: usize = sets.iter().flatten().map(|series| series.values.len()).sum();
+            let samples: usize = sets.iter().flatten().map(Series::sample_count).sum();
             if samples as u64 > limits.samples_max {
                 return Err(StorageError::TooManySamples);
             }

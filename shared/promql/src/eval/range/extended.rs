@@ -5,10 +5,13 @@
 
 use storage::Series;
 
-use crate::eval::column::{Column, Steps};
+use crate::eval::Evaluator;
+use crate::eval::column::{Column, Histograms, Steps, Vector};
 use crate::eval::range::counter::Kind;
-use crate::eval::range::{Window, reachable};
-use crate::plan::node::Source;
+use crate::eval::range::histograms::{self, Note};
+use crate::eval::range::load::{reachable, reachable_histograms};
+use crate::eval::range::{RangeSeries, Window, Windows};
+use crate::plan::node::{InstantSelector, Source};
 use crate::query::QueryError;
 
 /// The samples that matter: indexes of those at, or next to, the bounds of the range.
@@ -45,8 +48,92 @@ pub(super) fn points(window: &Window<'_>, smoothed: bool) -> Vec<(i64, f64)> {
     points
 }
 
+impl Evaluator<'_> {
+    /// What an instant selector that is `smoothed` sees: values between the samples around each step.
+    pub(in crate::eval) fn select_smoothed(
+        &mut self,
+        selector: &InstantSelector,
+        steps: Steps,
+    ) -> Result<Vector, QueryError> {
+        let (source, lookback_ms, slots_max) = (selector.source, self.lookback_ms, self.limits.slots_max());
+        let mut noted: Vec<(Note, String)> = Vec::new();
+        let vector = self.columns(source.select, |series| {
+            if series.histograms.timestamps.is_empty() {
+                let column = smoothed_column(series, source, steps, lookback_ms, slots_max)?;
+                return Ok((column, Histograms::default()));
+            }
+            let name = series.labels.metric_name();
+            smoothed_mixed(series, selector, steps, lookback_ms, &mut |note| {
+                if !noted.iter().any(|(known, of)| *known == note && of == name) {
+                    noted.push((note, name.to_owned()));
+                }
+            })
+        })?;
+        for (note, name) in noted {
+            self.note(&[note], &name, selector.span);
+        }
+        Ok(vector)
+    }
+}
+
+/// As [`smoothed_column`] of a series that has native histograms.
+fn smoothed_mixed(
+    series: &Series,
+    selector: &InstantSelector,
+    steps: Steps,
+    lookback_ms: i64,
+    note: &mut dyn FnMut(Note),
+) -> Result<(Column, Histograms), QueryError> {
+    let Source { at, offset_ms, .. } = selector.source;
+    let windows =
+        Windows { steps, at, offset_ms, range_ms: lookback_ms, before_ms: 0, after_ms: lookback_ms };
+    let everything = (i64::MIN, i64::MAX);
+    let (timestamps, values) = reachable(series, everything);
+    let series = RangeSeries {
+        labels: series.labels.clone(),
+        drop_name: false,
+        timestamps,
+        values,
+        starts: std::borrow::Cow::default(),
+        histograms: reachable_histograms(series, everything, selector.stats_only, false),
+    };
+    let (mut column, mut found) = (Column::default(), Histograms::default());
+    windows.slide_mixed(&series, |window| {
+        let (floats, step, time) = (&window.floats, window.floats.step, window.floats.end);
+        match (floats.values.is_empty(), window.histograms.values.is_empty()) {
+            (false, false) => note(Note::MixedFloats),
+            (false, true) => {
+                let next = floats.timestamps.partition_point(|sample| *sample < time);
+                let before = next.checked_sub(1).and_then(|at| sample(floats, at));
+                if let Some(value) = between(before, sample(floats, next), time) {
+                    column.push(step, value);
+                }
+            }
+            _ => {
+                let (value, notes) = histograms::smoothed_value(window.histograms, time);
+                notes.into_iter().for_each(&mut *note);
+                if let Some(value) = value {
+                    found.push(step, std::sync::Arc::new(value));
+                }
+            }
+        }
+        Ok(())
+    })?;
+    Ok((column, found))
+}
+
+/// The value at `time` between two samples, or after the last.
+fn between(before: Option<(i64, f64)>, after: Option<(i64, f64)>, time: i64) -> Option<f64> {
+    match (before, after) {
+        (_, Some((sample, value))) if sample == time => Some(value),
+        (Some(before), Some(after)) => Some(interpolate(before, after, time, false)),
+        (Some((_, value)), None) => Some(value),
+        (None, _) => None,
+    }
+}
+
 /// An instant selector that interpolates between the samples around each step.
-pub(in crate::eval) fn smoothed_column(
+fn smoothed_column(
     series: &Series,
     source: Source,
     steps: Steps,
@@ -73,12 +160,7 @@ pub(in crate::eval) fn smoothed_column(
         let after = sample(Some(next)).filter(|(time, _)| *time <= reference.saturating_add(lookback_ms));
         let before =
             sample(next.checked_sub(1)).filter(|(time, _)| *time > reference.saturating_sub(lookback_ms));
-        let value = match (before, after) {
-            (_, Some((time, value))) if time == reference => Some(value),
-            (Some(before), Some(after)) => Some(interpolate(before, after, reference, false)),
-            (Some((_, value)), None) => Some(value),
-            (None, _) => None,
-        };
+        let value = between(before, after, reference);
         step = match (value, timestamps.get(next)) {
             (Some(value), _) => {
                 column.push_within(step, value, slots_max)?;
