@@ -60,9 +60,10 @@ impl Function {
     /// Its memory, MB.
     pub(crate) fn memory_mb(self) -> u32 {
         match self {
-            Self::Discovery | Self::Collector => 256,
-            Self::Scraper | Self::Ruler => 512,
-            Self::Compactor | Self::Query => 1_769,
+            Self::Discovery => 256,
+            Self::Scraper => 512,
+            Self::Ruler => 1_024,
+            Self::Compactor | Self::Collector | Self::Query => 1_769,
         }
     }
 }

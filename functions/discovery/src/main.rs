@@ -19,7 +19,7 @@ fn wire(parts: &Parts) -> Function {
         parts.platform.clone(),
         Arc::clone(&parts.configs),
         Arc::clone(&parts.metrics),
-        PackSettings::default(),
+        PackSettings::for_functions(),
     );
     Function::new(parts).scheduled("discover", lambda::window, discovery)
 }

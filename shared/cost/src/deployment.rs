@@ -17,6 +17,8 @@ pub struct Deployment {
     pub architecture: Architecture,
     /// Queues that an event source mapping polls.
     pub queues: f64,
+    /// CloudWatch metrics of its own that always have values: samples and lag.
+    pub custom_metrics: f64,
     /// CloudWatch alarms.
     pub alarms: f64,
     /// Whether the table has point in time recovery.
@@ -36,11 +38,12 @@ impl Default for Deployment {
         Self {
             architecture: Architecture::Arm64,
             queues: 2.0,
-            alarms: 8.0,
+            custom_metrics: 2.0,
+            alarms: 4.0,
             point_in_time_recovery: true,
             window_seconds: 300.0,
             row_seconds: 7.0 * 86_400.0,
-            inline_bytes: 8_192.0,
+            inline_bytes: 2_048.0,
             batch_series: 200_000.0,
         }
     }
@@ -51,8 +54,9 @@ impl Deployment {
     #[must_use]
     pub fn memory_mb(&self, function: &str) -> u32 {
         match function {
-            "discovery" | "collector" => 256,
-            "compactor" | "query" | "admin" => 1_769,
+            "discovery" => 256,
+            "collector" | "compactor" | "query" | "admin" => 1_769,
+            "ruler" => 1_024,
             _ => 512,
         }
     }
@@ -119,9 +123,10 @@ impl Deployment {
         }
     }
 
-    /// Adds what is there whatever is done: polled queues and alarms.
+    /// Adds what is there whatever is done: polled queues, metrics and alarms.
     pub fn shared(&self, month: &mut Usage) {
         month.polled_queues = self.queues;
+        month.custom_metrics = self.custom_metrics;
         month.alarms = self.alarms;
         month.point_in_time_recovery = self.point_in_time_recovery;
     }

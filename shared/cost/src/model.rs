@@ -52,7 +52,7 @@ struct Measured;
 
 impl Measured {
     /// Bytes of a sample in a segment: `benches/storage --parts wal`.
-    const WAL_BYTES: f64 = 1.0;
+    const WAL_BYTES: f64 = 0.55;
     /// Bytes of a segment's row but its payload.
     const ROW_BYTES: f64 = 150.0;
     /// Bytes of a sample in a block of a day, everything included: `benches/storage --parts sizes`.
@@ -64,21 +64,22 @@ impl Measured {
     /// Seconds of a scraper's invocation that do not depend on its batch: the slowest target's answer and two requests.
     const SCRAPE_SECONDS: f64 = 0.06;
     /// Core seconds a series of one scrape on one vCPU of Lambda: parsing, encoding.
-    const SCRAPE_CORE: f64 = 1.0e-6;
+    const SCRAPE_CORE: f64 = 0.3e-6;
     /// Core seconds a sample of level 1 and the merges above it.
-    const COMPACT_CORE: f64 = 2.0e-6;
+    const COMPACT_CORE: f64 = 0.8e-6;
     /// Seconds of an invocation that finds nothing to do.
     const IDLE_SECONDS: f64 = 0.02;
-    /// Seconds of a group's evaluation, and core seconds a series of those that it reads.
-    const RULE_SECONDS: f64 = 0.1;
+    /// Seconds of a group's evaluation: most of it waits for the lists that each rule makes.
+    const RULE_SECONDS: f64 = 0.6;
     /// Seconds of a query.
-    const QUERY_SECONDS: f64 = 0.15;
+    const QUERY_SECONDS: f64 = 0.06;
     /// GETs of blocks by a query in a sandbox that has not cached them, on average.
-    const QUERY_GETS: f64 = 4.0;
+    const QUERY_GETS: f64 = 6.0;
     /// Sandboxes that are started a day, of each function.
     const SANDBOXES_A_DAY: f64 = 24.0;
-    /// Bytes of log a minute of a busy function: a record of usage.
-    const LOG_BYTES: f64 = 900.0;
+    /// Bytes of log an invocation: its report; and a minute in which a function runs: a record of usage.
+    const REPORT_BYTES: f64 = 420.0;
+    const RECORD_BYTES: f64 = 900.0;
 }
 
 /// One vCPU, MB of memory.
@@ -99,7 +100,8 @@ impl Deployment {
         self.ruler(workload, month.function("ruler"));
         self.query(workload, month.function("query"));
         for usage in month.functions.values_mut() {
-            usage.log_bytes = usage.invoked().min(MONTH_SECONDS / 60.0) * Measured::LOG_BYTES;
+            usage.log_bytes = usage.invoked() * Measured::REPORT_BYTES
+                + usage.invoked().min(MONTH_SECONDS / 60.0) * Measured::RECORD_BYTES;
         }
         month.object_gb =
             workload.samples_a_month() / MONTH_SECONDS * workload.retention_seconds * Measured::BLOCK_BYTES
@@ -189,7 +191,8 @@ impl Deployment {
         count(usage, "sqs", "SendMessage", evaluations, 1.0);
         let core = Measured::GROUP * workload.series * 0.02 * 1e-6;
         self.run(usage, "ruler", Trigger::Queue, evaluations, Measured::RULE_SECONDS, core);
-        self.tail(workload, evaluations, usage);
+        // Each rule lists anew.
+        self.tail(workload, evaluations * (Measured::GROUP + 1.5), evaluations, usage);
         // State, read and set; results.
         count(usage, "dynamodb", "GetItem", evaluations, 1.0);
         count(usage, "dynamodb", "UpdateItem", evaluations, 2.0);
@@ -199,14 +202,15 @@ impl Deployment {
     fn query(&self, workload: &Workload, usage: &mut FunctionUsage) {
         let core = workload.series * 0.01 * 240.0 * 2e-8;
         self.run(usage, "query", Trigger::Http, workload.queries, Measured::QUERY_SECONDS, core);
-        self.tail(workload, workload.queries, usage);
+        self.tail(workload, workload.queries * 1.15, workload.queries, usage);
         count(usage, "s3", "GetObject", workload.queries * Measured::QUERY_GETS, 1.0);
     }
 
-    /// What a reader asks of what is not in blocks yet: rows since the watermark, the head.
-    fn tail(&self, workload: &Workload, readings: f64, usage: &mut FunctionUsage) {
+    /// What readers ask of what is not in blocks yet: lists of rows since the watermark, the head; and, by invocation, what is
+    /// new since the one before.
+    fn tail(&self, workload: &Workload, readings: f64, invocations: f64, usage: &mut FunctionUsage) {
         const GRACE_SECONDS: f64 = 120.0;
-        const CONTEXT_SECONDS: f64 = 60.0;
+        const CONTEXT_SECONDS: f64 = 15.0;
         let seconds = self.window_seconds / 2.0 + GRACE_SECONDS + CONTEXT_SECONDS;
         let segments = self.batches(workload) * seconds / workload.interval_seconds.max(0.001);
         let samples = workload.series / self.batches(workload).max(1.0);
@@ -216,7 +220,7 @@ impl Deployment {
         if self.inline(samples).is_none() {
             // What a sandbox has read before it keeps; what came since the last reading is new.
             let new = self.batches(workload) * 60.0 / workload.interval_seconds.max(0.001);
-            count(usage, "s3", "GetObject", readings * new.min(segments), 1.0);
+            count(usage, "s3", "GetObject", invocations * new.min(segments), 1.0);
         }
     }
 

@@ -21,6 +21,10 @@ const SCAN_SAMPLES_PER_MB: usize = 4_000;
 /// S3 answers in tens of milliseconds whatever else it does: more reads at once than on a disk.
 const CONCURRENCY: usize = 32;
 
+/// A larger payload of a segment becomes an object. Rows are read again by every rule and query until they are compacted, by
+/// their size, while an object is read once by each process: that pays off earlier than the prices of writing alone say.
+const INLINE_BYTES: usize = 2 << 10;
+
 /// The settings of the store of a function.
 #[must_use]
 pub fn store_settings(settings: &Settings) -> tsdb::Settings {
@@ -35,7 +39,7 @@ pub fn store_settings(settings: &Settings) -> tsdb::Settings {
         retention_ms: (!settings.retention.is_zero()).then(|| millis(settings.retention)),
         retention_bytes: (settings.retention_size > 0).then_some(settings.retention_size),
         staleness_gap_ms: defaults.staleness_gap_ms.max(millis(settings.lookback_delta)),
-        inline_bytes_max: settings.wal_inline_bytes.unwrap_or(defaults.inline_bytes_max),
+        inline_bytes_max: settings.wal_inline_bytes.unwrap_or(INLINE_BYTES),
         segment_cache_bytes: memory / SEGMENT_CACHE_PART,
         block_cache_bytes: memory / BLOCK_CACHE_PART,
         fetch_bytes_max: (memory / FETCH_PART) as u64,

@@ -130,7 +130,11 @@ impl Stack {
     /// What it says.
     pub fn try_aws(&self, arguments: &[&str]) -> Result<(), String> {
         let output = self.localstack.aws(arguments).output().unwrap();
-        if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
+        if output.status.success() {
+            Ok(())
+        } else {
+            Err(String::from_utf8_lossy(&output.stderr).into_owned())
+        }
     }
 
     /// What the executor refused because no policy allows it, or one denies it.
@@ -241,7 +245,11 @@ fn text(value: &Value) -> String {
 fn encoded(text: &str) -> String {
     let mut encoded = String::new();
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() { encoded.push(char::from(byte)) } else { encoded += &format!("%{byte:02X}") }
+        if byte.is_ascii_alphanumeric() {
+            encoded.push(char::from(byte))
+        } else {
+            encoded += &format!("%{byte:02X}")
+        }
     }
     encoded
 }

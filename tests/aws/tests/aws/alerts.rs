@@ -21,7 +21,8 @@ fn an_alert_reaches_alertmanager_and_the_topic() {
     assert!(link.starts_with(&format!("https://{}.execute-api.", scene.stack.output("ApiId"))), "{link}");
     let notice = eventually("the topic's subscriber to have it", Duration::from_secs(60), || {
         let notices = scene.peek(&scene.notices_url);
-        let about = |notice: &&serde_json::Value| notice["Body"].as_str().unwrap_or_default().contains("TargetDown");
+        let about =
+            |notice: &&serde_json::Value| notice["Body"].as_str().unwrap_or_default().contains("TargetDown");
         notices.iter().find(about).cloned().ok_or_else(|| format!("{notices:?}"))
     });
     assert!(notice["Body"].as_str().unwrap().contains("is down"), "{notice}");

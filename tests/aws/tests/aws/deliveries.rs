@@ -23,7 +23,8 @@ fn a_poison_message_is_kept_with_its_reason_while_its_batch_proceeds_and_duplica
         let letters = scene.peek(scene.stack.output("DeadLetterQueueUrl"));
         letters.iter().find(|letter| letter["Body"] == poison).cloned().ok_or_else(|| format!("{letters:?}"))
     });
-    let attribute = |name: &str| letter["MessageAttributes"][name]["StringValue"].as_str().unwrap_or_default();
+    let attribute =
+        |name: &str| letter["MessageAttributes"][name]["StringValue"].as_str().unwrap_or_default();
     assert!(attribute("foxfire.reason").contains("task"), "{letter}");
     assert_eq!(attribute("foxfire.function"), "scraper", "{letter}");
 
@@ -116,7 +117,11 @@ fn schedules_go_on_whoever_is_killed() {
     for series in ["up{job=\"steady\"}", "job:scrapes:sum{job=\"steady\"}"] {
         eventually(&format!("{series} to go on"), Duration::from_secs(240), || {
             let samples = scene.samples_now(series)?;
-            if samples.iter().filter(|(at, _)| *at > after).count() >= 3 { Ok(()) } else { Err(format!("{samples:?}")) }
+            if samples.iter().filter(|(at, _)| *at > after).count() >= 3 {
+                Ok(())
+            } else {
+                Err(format!("{samples:?}"))
+            }
         });
     }
 }
@@ -132,7 +137,8 @@ fn task(scene: &Scene, job: &str, target: &Target, tick: i64) -> String {
     let registers = scene.stack.rows("control");
     let key = ("control".to_owned(), "config".to_owned());
     // The register's value is JSON: `v` holds it in base 64.
-    let pointer: Pointer = wire::decode("register", &base64(registers[&key]["v"]["B"].as_str().unwrap())).unwrap();
+    let pointer: Pointer =
+        wire::decode("register", &base64(registers[&key]["v"]["B"].as_str().unwrap())).unwrap();
     let labels = [("instance", target.address.as_str()), ("job", job)];
     let labels = WireLabels(labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
     let task = ScrapeTask {
@@ -156,8 +162,11 @@ fn task(scene: &Scene, job: &str, target: &Target, tick: i64) -> String {
 }
 
 fn send(scene: &Scene, bodies: &[&str]) {
-    let entries: Vec<Value> =
-        bodies.iter().enumerate().map(|(id, body)| json!({"Id": id.to_string(), "MessageBody": body})).collect();
+    let entries: Vec<Value> = bodies
+        .iter()
+        .enumerate()
+        .map(|(id, body)| json!({"Id": id.to_string(), "MessageBody": body}))
+        .collect();
     let input = json!({"QueueUrl": scene.stack.output("ScrapeQueueUrl"), "Entries": entries});
     let sent = scene.stack.cloud.sqs("SendMessageBatch", &input);
     assert_eq!(sent["Successful"].as_array().map(Vec::len), Some(bodies.len()), "{sent}");

@@ -52,7 +52,8 @@ fn samples_travel_from_targets_through_the_wal_into_blocks_and_answers() {
     assert_eq!(within(&after), within(&before));
 
     // Everybody could do their work with their own roles.
-    let denied: Vec<String> = scene.stack.denied().into_iter().filter(|line| line.contains("policy of arn:")).collect();
+    let denied: Vec<String> =
+        scene.stack.denied().into_iter().filter(|line| line.contains("policy of arn:")).collect();
     assert!(denied.is_empty(), "{denied:#?}");
 }
 
@@ -61,7 +62,9 @@ fn the_http_api_has_prometheus_s_routes() {
     let scene = Scene::set();
     scene.samples("up{job=\"steady\"}", 1);
     let form = "Content-Type: application/x-www-form-urlencoded\r\n";
-    for path in ["/api/v1/labels", "/api/v1/label/job/values", "/api/v1/targets", "/api/v1/rules", "/-/healthy"] {
+    for path in
+        ["/api/v1/labels", "/api/v1/label/job/values", "/api/v1/targets", "/api/v1/rules", "/-/healthy"]
+    {
         let answer = scene.stack.get(path);
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
     }

@@ -9,7 +9,8 @@ use localstack::{REGION, Tools};
 fn the_template_is_valid() {
     let tools = Tools::install();
     for (program, arguments) in [("sam", &["validate", "--lint"][..]), ("cfn-lint", &["template.yaml"])] {
-        let output = tools.command(program).args(arguments).env("AWS_DEFAULT_REGION", REGION).output().unwrap();
+        let output =
+            tools.command(program).args(arguments).env("AWS_DEFAULT_REGION", REGION).output().unwrap();
         let said = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{program}: {said:?}");
     }
@@ -32,7 +33,8 @@ fn no_resource_was_skipped_but_those_that_are_checked_otherwise() {
 
 #[test]
 fn the_dashboard_shows_what_exists() {
-    let template = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml")).unwrap();
+    let template =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../template.yaml")).unwrap();
     let (_, body) = template.split_once("DashboardBody: !Sub |\n").unwrap();
     let body: String =
         body.lines().take_while(|line| line.starts_with("        ")).collect::<Vec<_>>().join("\n");

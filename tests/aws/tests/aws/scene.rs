@@ -77,7 +77,8 @@ impl Scene {
     pub(crate) fn samples_now(&self, selector: &str) -> Result<Vec<(i64, String)>, String> {
         let result = self.stack.query(&format!("{selector}[10m]"), None)?;
         assert!(result.len() <= 1, "{selector}: {result:?}");
-        let values = result.first().and_then(|series| series["values"].as_array()).cloned().unwrap_or_default();
+        let values =
+            result.first().and_then(|series| series["values"].as_array()).cloned().unwrap_or_default();
         Ok(values
             .iter()
             .map(|pair| {
