@@ -3,13 +3,17 @@
 //! ```text
 //! foxfire serve     the whole pipeline in one process, on embedded stores
 //! foxfire check     config and rule files, as promtool does
+//! foxfire test      PromQL test files
+//! foxfire promql    format and explain expressions
 //! foxfire tsdb      list, analyze, verify, dump and fill a data directory
 //! ```
 //!
 //! This crate composes: it reads flags, builds the adapters, and drives the same handlers that Lambda drives.
 
 mod check;
+mod promql;
 mod serve;
+mod test;
 mod tsdb;
 
 use std::io::Write;
@@ -32,6 +36,12 @@ enum Command {
     /// Check files for correctness.
     #[command(subcommand)]
     Check(check::CheckCommand),
+    /// Run tests.
+    #[command(subcommand)]
+    Test(test::TestCommand),
+    /// Format and explain PromQL expressions.
+    #[command(subcommand)]
+    Promql(promql::PromqlCommand),
     /// Run tsdb commands.
     #[command(subcommand)]
     Tsdb(tsdb::TsdbCommand),
@@ -41,6 +51,8 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(flags) => serve::main(&flags),
         Command::Check(command) => check::main(&command),
+        Command::Test(command) => test::main(&command),
+        Command::Promql(command) => promql::main(&command),
         Command::Tsdb(command) => tsdb::main(&command),
     }
 }
