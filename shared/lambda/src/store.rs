@@ -18,6 +18,10 @@ const JOB_BYTES_PART: usize = 8;
 /// Samples that a job of level 1 and a merge may hold, for each MB. A decoded sample takes some 30 bytes in all.
 const JOB_SAMPLES_PER_MB: u64 = 8_000;
 const SCAN_SAMPLES_PER_MB: usize = 4_000;
+/// A part of a merge must be over well before the compactor's time is, which a template sets to five minutes or more, and
+/// parts are small enough for that on one processor.
+const PART_SAMPLES_MAX: u64 = 300_000_000;
+const PART_TIME_MIN_MS: i64 = 150_000;
 /// S3 answers in tens of milliseconds whatever else it does: more reads at once than on a disk.
 const CONCURRENCY: usize = 32;
 
@@ -46,6 +50,8 @@ pub fn store_settings(settings: &Settings) -> tsdb::Settings {
         job_bytes_max: ((memory / JOB_BYTES_PART) as u64).min(defaults.job_bytes_max),
         job_samples_max: (memory_mb as u64).saturating_mul(JOB_SAMPLES_PER_MB).min(defaults.job_samples_max),
         scan_samples_max: memory_mb.saturating_mul(SCAN_SAMPLES_PER_MB).min(defaults.scan_samples_max),
+        part_samples_max: PART_SAMPLES_MAX,
+        part_time_min_ms: PART_TIME_MIN_MS,
         concurrency: CONCURRENCY,
         ..defaults
     }
