@@ -44,7 +44,10 @@ impl Clock for StandingClock {
         self.now_ms().unsigned_abs().saturating_mul(1_000_000)
     }
 
-    #[expect(clippy::disallowed_methods, reason = "who waits for something races it against time that passes")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "who waits for something races it against time that passes"
+    )]
     fn sleep(&self, duration: Duration) -> BoxFuture<'_, ()> {
         Box::pin(tokio::time::sleep(duration))
     }
