@@ -3,13 +3,21 @@
 //! ```text
 //! foxfire serve     the whole pipeline in one process, on embedded stores
 //! foxfire check     config and rule files, as promtool does
+//! foxfire config    push a configuration to a deployment on AWS, and show the one in force
+//! foxfire test      PromQL test files
+//! foxfire promql    format and explain expressions
 //! foxfire tsdb      list, analyze, verify, dump and fill a data directory
+//! foxfire cost      what it costs on AWS a month: by a model, by logs, by metrics
 //! ```
 //!
 //! This crate composes: it reads flags, builds the adapters, and drives the same handlers that Lambda drives.
 
 mod check;
+mod config;
+mod cost;
+mod promql;
 mod serve;
+mod test;
 mod tsdb;
 
 use std::io::Write;
@@ -32,16 +40,31 @@ enum Command {
     /// Check files for correctness.
     #[command(subcommand)]
     Check(check::CheckCommand),
+    /// The configuration of a deployment on AWS.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Run tests.
+    #[command(subcommand)]
+    Test(test::TestCommand),
+    /// Format and explain PromQL expressions.
+    #[command(subcommand)]
+    Promql(promql::PromqlCommand),
     /// Run tsdb commands.
     #[command(subcommand)]
     Tsdb(tsdb::TsdbCommand),
+    /// Tell what it costs on AWS a month, at list prices.
+    Cost(cost::CostFlags),
 }
 
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Serve(flags) => serve::main(&flags),
         Command::Check(command) => check::main(&command),
+        Command::Config(command) => config::main(&command),
+        Command::Test(command) => test::main(&command),
+        Command::Promql(command) => promql::main(&command),
         Command::Tsdb(command) => tsdb::main(&command),
+        Command::Cost(flags) => cost::main(&flags),
     }
 }
 

@@ -37,7 +37,13 @@ impl Fleet {
         self.targets.iter().map(|target| target.series.len()).sum()
     }
 
-    /// The configuration of the targets.
+    /// How many targets there are.
+    #[cfg(feature = "aws")]
+    pub(crate) fn targets(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// The targets' addresses in virtual time.
     pub(crate) fn addresses(&self) -> Vec<String> {
         (0..self.targets.len()).map(|number| format!("node-{number}:9100")).collect()
     }
@@ -50,19 +56,21 @@ impl Fleet {
     /// Answers a scrape.
     pub(crate) fn answer(&self, request: &HttpRequest, now_ms: i64) -> Answer {
         let before = time_on_core().unwrap_or_default();
-        let text = self.text(&request.url, now_ms);
+        let number = request
+            .url
+            .strip_prefix("http://node-")
+            .and_then(|rest| rest.split(':').next())
+            .and_then(|number| number.parse::<usize>().ok());
+        let text = number.map(|number| self.text(number, now_ms)).unwrap_or_default();
         let after = time_on_core().unwrap_or_default();
         let spent = u64::try_from(after.saturating_sub(before).as_nanos()).unwrap_or(0);
         self.spent_ns.fetch_add(spent, Ordering::Relaxed);
         Answer::text(text).after(TARGET_LATENCY)
     }
 
-    fn text(&self, url: &str, now_ms: i64) -> String {
-        let number = url
-            .strip_prefix("http://node-")
-            .and_then(|rest| rest.split(':').next())
-            .and_then(|number| number.parse::<usize>().ok());
-        let found = number.and_then(|number| Some((self.targets.get(number)?, self.lines.get(number)?)));
+    /// What a target shows at an instant, ms since the epoch.
+    pub(crate) fn text(&self, number: usize, now_ms: i64) -> String {
+        let found = self.targets.get(number).zip(self.lines.get(number));
         let Some((target, lines)) = found else { return String::new() };
         let step = usize::try_from((now_ms - self.start_ms).max(0) / INTERVAL_MS).unwrap_or(0);
         let mut text = String::with_capacity(lines.len() * 64);

@@ -13,7 +13,6 @@ use cost::{Architecture, Requests, Trigger, Usage};
 use discovery::PackSettings;
 use discovery_function::Discovery;
 use platform::{Billed, Meter, Platform};
-use platform_sim::Handle;
 use promql::EngineOptions;
 use query_function::{QueryDeployment, QuerySettings};
 use ruler_function::{RulePlanner, Ruler, RulerSettings};
@@ -23,10 +22,11 @@ use telemetry::Metrics;
 use tsdb::{Settings, Store};
 
 use crate::fleet::Fleet;
+use crate::place::Place;
 
 /// Memory that makes a function's share one vCPU, MB.
 const VCPU_MB: f64 = 1_769.0;
-/// How much slower a whole vCPU of Lambda is than a core of the machine that this runs on: an assumption.
+/// How much slower a whole vCPU of Lambda is than a core of the machine that this runs on: an assumption, for virtual time.
 const SLOWER: f64 = 2.0;
 /// A new sandbox takes so long until its first invocation begins, and that is billed, too.
 const INIT_SECONDS: f64 = 0.08;
@@ -60,9 +60,10 @@ impl Function {
     /// Its memory, MB.
     pub(crate) fn memory_mb(self) -> u32 {
         match self {
-            Self::Discovery | Self::Collector => 256,
-            Self::Scraper | Self::Ruler => 512,
-            Self::Compactor | Self::Query => 1_769,
+            Self::Discovery => 256,
+            Self::Scraper => 512,
+            Self::Ruler => 1_024,
+            Self::Compactor | Self::Collector | Self::Query => 1_769,
         }
     }
 }
@@ -82,7 +83,7 @@ pub(crate) struct Process {
 
 /// What all functions share.
 pub(crate) struct Lambda {
-    pub(crate) world: Handle,
+    pub(crate) place: Place,
     fleet: Arc<Fleet>,
     settings: Settings,
     pack: PackSettings,
@@ -107,9 +108,9 @@ impl Meter for FunctionMeter {
 }
 
 impl Lambda {
-    pub(crate) fn new(world: Handle, fleet: Arc<Fleet>, settings: Settings, pack: PackSettings) -> Arc<Self> {
+    pub(crate) fn new(place: Place, fleet: Arc<Fleet>, settings: Settings, pack: PackSettings) -> Arc<Self> {
         Arc::new(Self {
-            world,
+            place,
             fleet,
             settings,
             pack,
@@ -139,7 +140,7 @@ impl Lambda {
             Some(process) => (process, 0.0),
             None => {
                 *lock(&self.cold_starts) += 1;
-                (self.start(function), INIT_SECONDS)
+                (self.start(function).await, INIT_SECONDS)
             }
         };
         let clock = Arc::clone(&process.platform.clock);
@@ -151,8 +152,11 @@ impl Lambda {
         };
         let (result, on_core) = timed.await;
         let waited = clock.monotonic_ns().saturating_sub(before) as f64 / 1e9;
-        let share = (f64::from(function.memory_mb()) / VCPU_MB).min(1.0);
-        seconds += waited + on_core.as_secs_f64() * SLOWER / share;
+        seconds += waited;
+        if self.place.is_virtual() {
+            let share = (f64::from(function.memory_mb()) / VCPU_MB).min(1.0);
+            seconds += on_core.as_secs_f64() * SLOWER / share;
+        }
         let seconds = (seconds * 1e3).ceil() / 1e3;
         lock(&self.usage).function(function.name()).invoke(
             trigger,
@@ -166,16 +170,16 @@ impl Lambda {
 
     /// The idle sandbox that was used last, as Lambda chooses.
     fn warm(&self, function: Function) -> Option<Arc<Process>> {
-        let now = self.world.now_ms();
+        let now = self.place.now_ms();
         let mut idle = lock(&self.idle);
         idle.retain(|(_, process)| now - process.started_ms < SANDBOX_LIFE_MS);
         let at = idle.iter().rposition(|(of, _)| *of == function)?;
         Some(idle.remove(at).1)
     }
 
-    fn start(&self, function: Function) -> Arc<Process> {
+    async fn start(&self, function: Function) -> Arc<Process> {
         let meter: Arc<dyn Meter> = Arc::new(FunctionMeter { function, usage: Arc::clone(&self.usage) });
-        let platform = platform_metered::metered(&self.world.platform(), &meter);
+        let platform = self.place.metered(&meter).await;
         let metrics = Arc::clone(&self.metrics);
         let configs = Arc::new(ConfigCache::new(platform.clone(), |_| None));
         let store = Arc::new(Store::new(platform.clone(), self.settings.clone()));
@@ -209,7 +213,7 @@ impl Lambda {
             compactor: Compactor::new(Arc::clone(&store), Arc::clone(&metrics)),
             collector: Collector::new(platform.clone(), Arc::clone(&store)),
             api: api(&platform, &configs, &store),
-            started_ms: self.world.now_ms(),
+            started_ms: self.place.now_ms(),
             platform,
         })
     }

@@ -9,11 +9,15 @@
 //!
 //! Requests and their units are exact and the same in each run. Billed time is made of virtual time (waiting for targets and
 //! for requests of assumed latency) and of this machine's time on a core, times how much slower a function's share of a
-//! vCPU is. `cargo run --release -p month-bench -- --series 10000 --hours 6`.
+//! vCPU is. With the feature `aws` the same runs in real time on AWS, or on LocalStack, with `platform-aws` telling the meter.
+//! `cargo run --release -p month-bench -- --series 10000 --hours 6`.
 
+#[cfg(feature = "aws")]
+mod aws;
 mod fleet;
 mod lambda;
 mod options;
+mod place;
 mod run;
 
 use std::io::Write;
@@ -27,7 +31,11 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    match run::run(&options) {
+    let result = match options.aws_minutes {
+        0 => run::run(&options),
+        minutes => on_aws(&options, minutes),
+    };
+    match result {
         Ok(report) => {
             let _ = writeln!(std::io::stdout().lock(), "{report}");
             ExitCode::SUCCESS
@@ -37,4 +45,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+#[cfg(feature = "aws")]
+fn on_aws(options: &options::Options, minutes: u32) -> Result<String, Box<dyn std::error::Error>> {
+    aws::run(options, minutes)
+}
+
+#[cfg(not(feature = "aws"))]
+fn on_aws(_: &options::Options, _: u32) -> Result<String, Box<dyn std::error::Error>> {
+    Err("this program was built without the feature `aws`".into())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cost::{Bill, MONTH_SECONDS, Trigger, US_EAST_1, Usage};
+use cost::{Bill, Deployment, MONTH_SECONDS, Trigger, US_EAST_1, Usage};
 use discovery::PackSettings;
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
@@ -20,6 +20,7 @@ use wire::{
 use crate::fleet::Fleet;
 use crate::lambda::{Function, Lambda, Process};
 use crate::options::Options;
+use crate::place::Place;
 
 /// Half of what a request to a service takes.
 const HALF_LATENCY: Duration = Duration::from_millis(5);
@@ -28,15 +29,13 @@ const WARM_UP_MS: i64 = 15 * 60_000;
 const MINUTE_MS: i64 = 60_000;
 const VISIBILITY: Duration = Duration::from_secs(360);
 /// Messages of an invocation.
-const BATCH: usize = 10;
+const BATCH: usize = 5;
 /// Event source mappings have several pollers.
 const POLLERS: usize = 5;
-/// Alarms of the template: dead letters, errors, missed ticks, stale data.
-const ALARMS: f64 = 8.0;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
-/// Runs it all, and says what it costs.
+/// Runs it all in virtual time, and says what it costs.
 pub(crate) fn run(options: &Options) -> Outcome<String> {
     let span_ms = i64::from(options.hours) * 3_600_000;
     let steps = usize::try_from((span_ms + WARM_UP_MS) / 15_000)? + 2;
@@ -52,25 +51,38 @@ pub(crate) fn run(options: &Options) -> Outcome<String> {
         let fleet = Arc::clone(&fleet);
         world.serve(move |request, now_ms| fleet.answer(request, now_ms));
     }
-    publish(&world, &fleet, options)?;
-    let lambda = Lambda::new((*world).clone(), Arc::clone(&fleet), settings(options), pack(options));
-    for _ in 0..POLLERS {
-        world.spawn("esm scrape", deliver(Arc::clone(&lambda), Function::Scraper));
-        world.spawn("esm rule", deliver(Arc::clone(&lambda), Function::Ruler));
+    let (platform, bundle) = (world.platform(), configuration(&fleet.addresses(), options)?);
+    match world.run(async move { control::publish_config(&platform, &bundle).await }) {
+        platform_sim::Ended::Done(published) => published.map(|_| ())?,
+        _ => return Err("the configuration was not published".into()),
     }
-    world.spawn("schedules", schedules(Arc::clone(&lambda), options.clone()));
-    if options.queries > 0.0 {
-        let every = Duration::from_secs_f64(MONTH_SECONDS / options.queries);
-        world.spawn("clients", ask(Arc::clone(&lambda), every));
-    }
+    let place = Place::Virtual((*world).clone());
+    let lambda = Lambda::new(place, Arc::clone(&fleet), settings(options), pack(options));
+    begin(&lambda, options);
     world.run_for(Duration::from_millis(WARM_UP_MS.unsigned_abs()));
     let _ = lambda.take_usage();
     world.run_for(Duration::from_millis(span_ms.unsigned_abs()));
     let (usage, cold_starts) = lambda.take_usage();
-    Ok(report(options, &fleet, &world, usage, cold_starts))
+    let kept: usize = world.object_keys().iter().filter_map(|key| Some(world.object(key)?.len())).sum();
+    let mut text = report(options, fleet.series(), span_ms as f64 / 1e3, usage, cold_starts);
+    let _ = write!(text, "\nobjects at the end: {:.1} MB", kept as f64 / 1e6);
+    Ok(text)
 }
 
-fn settings(options: &Options) -> Settings {
+/// Starts everything that goes on by itself.
+pub(crate) fn begin(lambda: &Arc<Lambda>, options: &Options) {
+    for _ in 0..POLLERS {
+        lambda.place.spawn(deliver(Arc::clone(lambda), Function::Scraper));
+        lambda.place.spawn(deliver(Arc::clone(lambda), Function::Ruler));
+    }
+    lambda.place.spawn(schedules(Arc::clone(lambda), options.clone()));
+    if options.queries > 0.0 {
+        let every = Duration::from_secs_f64(MONTH_SECONDS / options.queries);
+        lambda.place.spawn(ask(Arc::clone(lambda), every));
+    }
+}
+
+pub(crate) fn settings(options: &Options) -> Settings {
     let default = Settings::default();
     Settings {
         window_ms: options.window_ms.unwrap_or(default.window_ms),
@@ -79,13 +91,18 @@ fn settings(options: &Options) -> Settings {
     }
 }
 
-fn pack(options: &Options) -> PackSettings {
-    let default = PackSettings::default();
-    PackSettings { spread_ms_max: options.spread_ms.unwrap_or(default.spread_ms_max), ..default }
+pub(crate) fn pack(options: &Options) -> PackSettings {
+    let default = PackSettings::for_functions();
+    PackSettings {
+        spread_ms_max: options.spread_ms.unwrap_or(default.spread_ms_max),
+        at_once: options.at_once.unwrap_or(default.at_once),
+        ..default
+    }
 }
 
-fn publish(world: &World, fleet: &Fleet, options: &Options) -> Outcome<()> {
-    let targets: Vec<String> = fleet.addresses().iter().map(|address| format!("'{address}'")).collect();
+/// A configuration with these targets, and rules.
+pub(crate) fn configuration(addresses: &[String], options: &Options) -> Outcome<ConfigBundle> {
+    let targets: Vec<String> = addresses.iter().map(|address| format!("'{address}'")).collect();
     let prometheus_yml = format!(
         "global: {{scrape_interval: 15s, scrape_timeout: 10s, evaluation_interval: 60s}}\nrule_files: [rules.yml]\n\
          scrape_configs:\n  - job_name: node\n    static_configs: [{{targets: [{}]}}]\n",
@@ -105,17 +122,12 @@ fn publish(world: &World, fleet: &Fleet, options: &Options) -> Outcome<()> {
         }
     }
     let rule_files = vec![RuleFileText { path: "/rules.yml".to_owned(), text }];
-    let bundle = ConfigBundle { v: 1, path: "/prometheus.yml".to_owned(), prometheus_yml, rule_files };
-    let platform = world.platform();
-    match world.run(async move { control::publish_config(&platform, &bundle).await }) {
-        platform_sim::Ended::Done(published) => Ok(published.map(|_| ())?),
-        _ => Err("the configuration was not published".into()),
-    }
+    Ok(ConfigBundle { v: 1, path: "/prometheus.yml".to_owned(), prometheus_yml, rule_files })
 }
 
 /// Takes messages as an event source mapping does, and invokes a function with each batch.
 async fn deliver(lambda: Arc<Lambda>, function: Function) {
-    let platform = lambda.world.platform();
+    let platform = lambda.place.unmetered().await;
     let queue: Arc<dyn Queue> =
         if function == Function::Ruler { platform.rule_queue } else { platform.scrape_queue };
     loop {
@@ -149,7 +161,7 @@ async fn handle(process: Arc<Process>, messages: Vec<Message>) -> Vec<platform::
 
 /// Fires the schedules as the template has them.
 async fn schedules(lambda: Arc<Lambda>, options: Options) {
-    let clock = lambda.world.platform().clock;
+    let clock = lambda.place.unmetered().await.clock;
     for minute in 0u32.. {
         let now = clock.now_ms();
         let from = now - now.rem_euclid(MINUTE_MS) + MINUTE_MS;
@@ -175,7 +187,7 @@ async fn schedules(lambda: Arc<Lambda>, options: Options) {
         if minute % options.blocks_minutes.max(1) == 0 {
             compact(CompactWork::Blocks);
         }
-        if minute % 60 == 30 {
+        if minute % 60 == options.collect_minute {
             let task = CollectTask { tick: now };
             fire(&lambda, Function::Collector, move |process, deadline| {
                 async move { process.collector.handle(task, deadline).await.map_err(|e| e.to_string()) }
@@ -192,7 +204,7 @@ fn fire(
     work: impl FnOnce(Arc<Process>, Deadline) -> BoxFuture<'static, Result<(), String>> + Send + 'static,
 ) {
     let shared = Arc::clone(lambda);
-    lambda.world.spawn("schedule", async move {
+    lambda.place.spawn(async move {
         let result = shared
             .invoke(function, Trigger::Schedule, |process| {
                 let deadline = Deadline::after(&*process.platform.clock, Duration::from_secs(600));
@@ -208,7 +220,7 @@ fn fire(
 
 /// A dashboard: range queries over the last hour.
 async fn ask(lambda: Arc<Lambda>, every: Duration) {
-    let clock = lambda.world.platform().clock;
+    let clock = lambda.place.unmetered().await.clock;
     let panels = [
         "sum by (instance) (rate(node_cpu_seconds_total[5m]))",
         "node_memory_MemAvailable_bytes",
@@ -232,22 +244,33 @@ async fn ask(lambda: Arc<Lambda>, every: Duration) {
     }
 }
 
-fn report(options: &Options, fleet: &Fleet, world: &World, usage: Usage, cold_starts: u64) -> String {
-    let seconds = f64::from(options.hours) * 3_600.0;
+/// What some seconds of usage come to in a month.
+pub(crate) fn report(
+    options: &Options,
+    series: usize,
+    seconds: f64,
+    usage: Usage,
+    cold_starts: u64,
+) -> String {
     let mut month = usage.extrapolated(seconds, MONTH_SECONDS);
-    month.polled_queues = 2.0;
-    month.alarms = ALARMS;
+    if let Some(collector) = usage.functions.get("collector").filter(|_| seconds < 7_200.0) {
+        // It runs once an hour.
+        let month_of_it = collector.scaled(MONTH_SECONDS / 3_600.0 / collector.invoked().max(1.0));
+        month.functions.insert("collector".to_owned(), month_of_it);
+    }
+    for function in month.functions.values_mut() {
+        // Its report, and a record of usage a minute.
+        function.log_bytes = function.invoked() * 420.0 + function.invoked().min(43_800.0) * 900.0;
+    }
+    Deployment::default().shared(&mut month);
     let mut text = format!(
-        "{} series every 15 s, {} rules in {} groups each minute, {} queries a month; {} h counted, {cold_starts} cold \
-         starts\n\n",
-        fleet.series(),
+        "{series} series every 15 s, {} rules in {} groups each minute, {} queries a month; {:.1} minutes counted, \
+         {cold_starts} cold starts\n\n",
         options.rules,
         options.groups,
         options.queries,
-        options.hours
+        seconds / 60.0
     );
-    let kept = world.object_keys().iter().filter_map(|key| Some(world.object(key)?.len())).sum::<usize>();
-    let _ = writeln!(text, "objects at the end: {:.1} MB", kept as f64 / 1e6);
     for (name, function) in &month.functions {
         let invoked = function.invoked();
         let _ = writeln!(

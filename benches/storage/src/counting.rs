@@ -8,8 +8,6 @@ use platform::{
     Version,
 };
 
-/// DynamoDB's unit of a write, bytes.
-const WRITE_UNIT_BYTES: u64 = 1024;
 /// What DynamoDB adds to an item's key and value: names of four attributes, version and expiry, at most.
 const ITEM_OVERHEAD_BYTES: u64 = 24;
 
@@ -64,7 +62,7 @@ impl RowCounts {
     /// The write units of one item whose key and value have so many bytes.
     #[must_use]
     pub fn write_units_of(bytes: u64) -> u64 {
-        (bytes + ITEM_OVERHEAD_BYTES).div_ceil(WRITE_UNIT_BYTES)
+        cost::units::write_units(bytes + ITEM_OVERHEAD_BYTES)
     }
 }
 

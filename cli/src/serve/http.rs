@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::lenient::LenientListener;
+use super::metering::{Trigger, as_function};
 use super::reload::Reloader;
 
 /// A request's body may be at most so large: forms with long queries.
@@ -103,9 +104,13 @@ impl Http {
             return plain(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n");
         };
         let began = self.api.clock.monotonic_ns();
-        let api = self.api.clone();
+        let (api, metrics) = (self.api.clone(), Arc::clone(&self.metrics));
         let runtime = tokio::runtime::Handle::current();
-        let answered = tokio::task::spawn_blocking(move || runtime.block_on(api.route(request))).await;
+        let answered = tokio::task::spawn_blocking(move || {
+            let answering = api.route(request);
+            runtime.block_on(as_function("query", Trigger::Http, &metrics, &*api.clock, answering))
+        })
+        .await;
         if is_query {
             let seconds = |from: u64, to: u64| to.saturating_sub(from) as f64 / 1e9;
             self.metrics.query("queue_time", seconds(waiting_since, began));
@@ -128,8 +133,13 @@ impl Http {
         let Ok(_permit) = Arc::clone(&self.pushes).acquire_owned().await else {
             return plain(StatusCode::SERVICE_UNAVAILABLE, "shutting down\n");
         };
+        let (clock, metrics) = (Arc::clone(&self.api.clock), Arc::clone(&self.metrics));
         let runtime = tokio::runtime::Handle::current();
-        let answered = tokio::task::spawn_blocking(move || runtime.block_on(ingest.write(request))).await;
+        let answered = tokio::task::spawn_blocking(move || {
+            let writing = ingest.write(request);
+            runtime.block_on(as_function("ingest", Trigger::Http, &metrics, &*clock, writing))
+        })
+        .await;
         answered.unwrap_or_else(|error| {
             tracing::error!(%error, "a pushed request failed unexpectedly");
             plain(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")

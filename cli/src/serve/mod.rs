@@ -10,6 +10,7 @@ pub(crate) mod files;
 mod flags;
 mod http;
 mod lenient;
+mod metering;
 mod pipeline;
 mod reload;
 mod run;

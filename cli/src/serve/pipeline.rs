@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use wire::{CollectTask, CompactTask, CompactWork, DiscoverTask};
 
+use super::metering::Trigger;
 use super::wiring::{Queues, Wired};
 use super::workers::{Ended, Function, invoke, work};
 
@@ -37,17 +38,34 @@ const SCRAPE_WORKERS: usize = 1_000;
 /// Rule groups evaluated, or telling Alertmanager, at once.
 const RULE_WORKERS: usize = 64;
 
-const DISCOVERY: Function<Discovery> =
-    Function { name: "discovery", handler: |wired| &wired.discovery, computes: false };
-const RULE_PLANNER: Function<RulePlanner> =
-    Function { name: "rule_planner", handler: |wired| &wired.rule_planner, computes: false };
+const DISCOVERY: Function<Discovery> = Function {
+    name: "discovery",
+    trigger: Trigger::Schedule,
+    handler: |wired| &wired.discovery,
+    computes: false,
+};
+const RULE_PLANNER: Function<RulePlanner> = Function {
+    name: "rule_planner",
+    trigger: Trigger::Schedule,
+    handler: |wired| &wired.rule_planner,
+    computes: false,
+};
 const SCRAPER: Function<Scraper> =
-    Function { name: "scraper", handler: |wired| &wired.scraper, computes: false };
-const RULER: Function<Ruler> = Function { name: "ruler", handler: |wired| &wired.ruler, computes: true };
-const COMPACTOR: Function<Compactor> =
-    Function { name: "compactor", handler: |wired| &wired.compactor, computes: true };
-const COLLECTOR: Function<Collector> =
-    Function { name: "collector", handler: |wired| &wired.collector, computes: true };
+    Function { name: "scraper", trigger: Trigger::Queue, handler: |wired| &wired.scraper, computes: false };
+const RULER: Function<Ruler> =
+    Function { name: "ruler", trigger: Trigger::Queue, handler: |wired| &wired.ruler, computes: true };
+const COMPACTOR: Function<Compactor> = Function {
+    name: "compactor",
+    trigger: Trigger::Schedule,
+    handler: |wired| &wired.compactor,
+    computes: true,
+};
+const COLLECTOR: Function<Collector> = Function {
+    name: "collector",
+    trigger: Trigger::Schedule,
+    handler: |wired| &wired.collector,
+    computes: true,
+};
 
 /// Tells everybody to stop.
 pub(crate) type Stop = watch::Receiver<bool>;

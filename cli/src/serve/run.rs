@@ -15,7 +15,7 @@ use super::http::{Http, is_loopback};
 use super::reload::{ConfigSource, Reloader};
 use super::signals::Signals;
 use super::wiring::Queues;
-use super::{http, pipeline, wiring};
+use super::{http, metering, pipeline, wiring};
 use crate::complain;
 
 /// What has begun gets this long to finish: less than the ten seconds after which supervisors kill.
@@ -65,9 +65,8 @@ async fn run(flags: &ServeFlags) -> Result<(), String> {
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let local =
         platform_local::open(&LocalOptions::new(&flags.storage_path)).map_err(|error| error.to_string())?;
-    let platform = local.platform.clone();
-
     let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION")));
+    let platform = metering::metered(&local.platform, &metrics);
     let source = config_source(flags, &address);
     let reloader = Arc::new(Reloader::new(platform.clone(), source, Arc::clone(&metrics)));
     reloader.reload().await.map_err(|error| format!("Error loading config: {error}"))?;

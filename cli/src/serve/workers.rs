@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use super::metering::{Trigger, as_function};
 use super::pipeline::Stop;
 use super::wiring::Wired;
 
@@ -32,6 +33,8 @@ pub(crate) struct Function<H> {
     pub(crate) name: &'static str,
     /// Where its handler is.
     pub(crate) handler: fn(&Wired) -> &H,
+    /// What makes it run.
+    pub(crate) trigger: Trigger,
     /// Whether it computes for long.
     pub(crate) computes: bool,
 }
@@ -155,7 +158,8 @@ async fn run<H: Handler>(function: Function<H>, wired: &Wired, task: H::Task) ->
     let (name, clock) = (function.name, &*wired.platform.clock);
     let started = clock.monotonic_ns();
     let handling = (function.handler)(wired).handle(task, Deadline::after(clock, INVOCATION_TIMEOUT));
-    let result = tokio::time::timeout(INVOCATION_TIMEOUT, handling).await;
+    let handling = tokio::time::timeout(INVOCATION_TIMEOUT, handling);
+    let result = as_function(name, function.trigger, &wired.metrics, clock, handling).await;
     let outcome = if matches!(result, Ok(Ok(()))) { "ok" } else { "error" };
     wired.metrics.task(name, outcome, seconds_since(clock, started));
     match result {

@@ -10,11 +10,10 @@ use lambda::{Function, Parts};
 mod events;
 
 fn main() -> ExitCode {
-    lambda::start(wire)
+    lambda::start("compactor", wire)
 }
 
 fn wire(parts: &Parts) -> Function {
     let compactor = Compactor::new(Arc::clone(&parts.store), Arc::clone(&parts.metrics));
-    let clock = Arc::clone(&parts.platform.clock);
-    Function::new("compactor", clock).scheduled("compact", lambda::compact_task, compactor)
+    Function::new(parts).scheduled("compact", lambda::compact_task, compactor)
 }

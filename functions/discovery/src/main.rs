@@ -11,7 +11,7 @@ use lambda::{Function, Parts};
 mod events;
 
 fn main() -> ExitCode {
-    lambda::start(wire)
+    lambda::start("discovery", wire)
 }
 
 fn wire(parts: &Parts) -> Function {
@@ -19,7 +19,7 @@ fn wire(parts: &Parts) -> Function {
         parts.platform.clone(),
         Arc::clone(&parts.configs),
         Arc::clone(&parts.metrics),
-        PackSettings::default(),
+        PackSettings::for_functions(),
     );
-    Function::new("discovery", Arc::clone(&parts.platform.clock)).scheduled("discover", lambda::window, discovery)
+    Function::new(parts).scheduled("discover", lambda::window, discovery)
 }

@@ -10,13 +10,13 @@ use lambda::{Function, Parts};
 mod events;
 
 fn main() -> ExitCode {
-    lambda::start(wire)
+    lambda::start("ingest", wire)
 }
 
 fn wire(parts: &Parts) -> Function {
     let (store, metrics) = (Arc::clone(&parts.store), Arc::clone(&parts.metrics));
     let ingest = Arc::new(Ingest::new(parts.platform.clone(), store, metrics));
-    Function::new("ingest", Arc::clone(&parts.platform.clock)).web(Arc::new(move |request| {
+    Function::new(parts).web(Arc::new(move |request| {
         let ingest = Arc::clone(&ingest);
         Box::pin(async move { ingest.route(request).await })
     }))

@@ -11,7 +11,7 @@ use query_function::{QueryDeployment, QuerySettings};
 mod events;
 
 fn main() -> ExitCode {
-    lambda::start(wire)
+    lambda::start("query", wire)
 }
 
 fn wire(parts: &Parts) -> Function {
@@ -27,7 +27,7 @@ fn wire(parts: &Parts) -> Function {
         engine: settings.engine(),
         query_timeout: settings.query_timeout,
     });
-    Function::new("query", Arc::clone(&platform.clock)).web(Arc::new(move |request| {
+    Function::new(parts).web(Arc::new(move |request| {
         let api = Arc::clone(&api);
         Box::pin(async move { query_function::answer(&api, request).await })
     }))

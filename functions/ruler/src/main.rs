@@ -11,7 +11,7 @@ use ruler_function::{RulePlanner, Ruler, RulerSettings};
 mod events;
 
 fn main() -> ExitCode {
-    lambda::start(wire)
+    lambda::start("ruler", wire)
 }
 
 fn wire(parts: &Parts) -> Function {
@@ -30,7 +30,5 @@ fn wire(parts: &Parts) -> Function {
         Arc::clone(&parts.metrics),
         settings,
     );
-    Function::new("ruler", Arc::clone(&platform.clock))
-        .scheduled("plan_rules", lambda::window, planner)
-        .queued(ruler, parts.dead_letters.clone())
+    Function::new(parts).scheduled("plan_rules", lambda::window, planner).queued(ruler)
 }

@@ -10,7 +10,7 @@ use scraper_function::Scraper;
 mod events;
 
 fn main() -> ExitCode {
-    lambda::start(wire)
+    lambda::start("scraper", wire)
 }
 
 fn wire(parts: &Parts) -> Function {
@@ -20,5 +20,5 @@ fn wire(parts: &Parts) -> Function {
         Arc::clone(&parts.store),
         Arc::clone(&parts.metrics),
     );
-    Function::new("scraper", Arc::clone(&parts.platform.clock)).queued(scraper, parts.dead_letters.clone())
+    Function::new(parts).queued(scraper)
 }

@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use model::{Labels, TimestampMs, number};
+use model::histogram::Bucket;
+use model::{FloatHistogram, Labels, TimestampMs, number};
 use promql::{MatrixSeries, QueryValue, VectorSample};
 
 /// `{"resultType":…,"result":…}`
@@ -87,17 +88,55 @@ pub(crate) fn array<T>(out: &mut String, items: &[T], mut item: impl FnMut(&mut 
 fn vector_sample(out: &mut String, sample: &VectorSample) {
     out.push_str(r#"{"metric":"#);
     labels(out, &sample.labels);
-    out.push_str(r#","value":"#);
-    point(out, sample.timestamp, sample.value);
+    match &sample.histogram {
+        Some(value) => {
+            out.push_str(r#","histogram":"#);
+            histogram_point(out, sample.timestamp, value);
+        }
+        None => {
+            out.push_str(r#","value":"#);
+            point(out, sample.timestamp, sample.value);
+        }
+    }
     out.push('}');
 }
 
 fn matrix_series(out: &mut String, series: &MatrixSeries) {
     out.push_str(r#"{"metric":"#);
     labels(out, &series.labels);
-    out.push_str(r#","values":"#);
-    array(out, &series.points, |out, (timestamp, value)| point(out, *timestamp, *value));
+    if !series.points.is_empty() {
+        out.push_str(r#","values":"#);
+        array(out, &series.points, |out, (timestamp, value)| point(out, *timestamp, *value));
+    }
+    if !series.histograms.is_empty() {
+        out.push_str(r#","histograms":"#);
+        array(out, &series.histograms, |out, (timestamp, value)| histogram_point(out, *timestamp, value));
+    }
     out.push('}');
+}
+
+/// `[timestamp,{"count":"…","sum":"…","buckets":[[boundaries,"lower","upper","count"],…]}]`: the populated buckets,
+/// ascending, each with which of its bounds belong to it. Source: `MarshalHistogram` of `util/jsonutil`.
+fn histogram_point(out: &mut String, timestamp: TimestampMs, histogram: &FloatHistogram) {
+    out.push('[');
+    seconds(out, timestamp);
+    let (count, sum) = (number::format_api(histogram.count), number::format_api(histogram.sum));
+    let _ = write!(out, r#",{{"count":"{count}","sum":"{sum}""#);
+    let buckets: Vec<Bucket> = histogram.all_buckets().filter(|bucket| bucket.count != 0.0).collect();
+    if !buckets.is_empty() {
+        out.push_str(r#","buckets":"#);
+        array(out, &buckets, |out, bucket| {
+            let boundaries = match (bucket.lower_inclusive, bucket.upper_inclusive) {
+                (false, true) => 0,
+                (true, false) => 1,
+                (false, false) => 2,
+                (true, true) => 3,
+            };
+            let [lower, upper, count] = [bucket.lower, bucket.upper, bucket.count].map(number::format_api);
+            let _ = write!(out, r#"[{boundaries},"{lower}","{upper}","{count}"]"#);
+        });
+    }
+    out.push_str("}]");
 }
 
 fn point(out: &mut String, timestamp: TimestampMs, value: f64) {
@@ -126,13 +165,37 @@ mod tests {
 
     #[test]
     fn a_vector_is_encoded_as_prometheus_does() {
-        let value = QueryValue::Vector(vec![VectorSample {
-            labels: Labels::from_pairs([("__name__", "up"), ("path", "a\"b\\\n\u{1}é")]),
-            timestamp: 1_435_781_430_070,
-            value: f64::INFINITY,
-        }]);
+        let labels = Labels::from_pairs([("__name__", "up"), ("path", "a\"b\\\n\u{1}é")]);
+        let sample = VectorSample::float(labels, 1_435_781_430_070, f64::INFINITY);
+        let value = QueryValue::Vector(vec![sample]);
         let expected = r#"{"resultType":"vector","result":[{"metric":{"__name__":"up","path":"a\"b\\\n\u0001é"},"value":[1435781430.070,"+Inf"]}]}"#;
         assert_eq!(query_data(&value), expected);
+    }
+
+    #[test]
+    fn a_histogram_is_encoded_as_prometheus_does() {
+        let span = |offset, length| model::Span { offset, length };
+        let histogram = std::sync::Arc::new(FloatHistogram {
+            schema: 2,
+            zero_threshold: 0.001,
+            zero_count: 12.0,
+            count: 10.0,
+            sum: 20.0,
+            positive_spans: vec![span(3, 2), span(1, 3)],
+            negative_spans: vec![span(2, 2)],
+            positive_buckets: vec![1.0, 2.0, 2.0, 1.0, 1.0],
+            negative_buckets: vec![2.0, 1.0],
+            ..FloatHistogram::default()
+        });
+        let Some(cases) = fixtures::json("web/json/json_codec.json") else { return };
+        let cases = cases.as_array().or_else(|| cases["cases"].as_array()).unwrap();
+        let expected = cases.iter().filter_map(|case| case["expected"].as_str());
+        let expected = expected.filter(|expected| expected.contains("histograms")).collect::<Vec<_>>();
+        assert_eq!(expected.len(), 1);
+        let labels = Labels::from_pairs([("__name__", "foo")]);
+        let series = MatrixSeries { labels, points: Vec::new(), histograms: vec![(1000, histogram)] };
+        let data = query_data(&QueryValue::Matrix(vec![series]));
+        assert_eq!(format!(r#"{{"status":"success","data":{data}}}"#), expected[0]);
     }
 
     #[test]

@@ -197,6 +197,7 @@ impl Lines {
             let price = prices.dynamodb_pitr_gb_month;
             self.add("dynamodb", SHARED, "GB of point in time recovery", month.item_gb, price);
         }
+        self.add("cloudwatch", SHARED, "custom metrics", month.custom_metrics, prices.custom_metric_month);
         self.add("cloudwatch", SHARED, "alarms", month.alarms, prices.alarm_month);
         self.add("cloudwatch", SHARED, "dashboards", month.dashboards, prices.dashboard_month);
     }

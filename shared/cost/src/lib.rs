@@ -10,6 +10,7 @@
 //! estimates to a few digits.
 
 mod bill;
+mod deployment;
 mod model;
 mod peers;
 mod prices;
@@ -18,6 +19,7 @@ pub mod units;
 mod usage;
 
 pub use bill::{Bill, Line};
+pub use deployment::Deployment;
 pub use model::Workload;
 pub use peers::{PeerPrice, peers};
 pub use prices::{LAMBDA_ARM64, LAMBDA_X86_64, Prices, US_EAST_1};

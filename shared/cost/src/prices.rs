@@ -58,6 +58,8 @@ pub struct Prices {
     pub logs_gb: f64,
     /// CloudWatch Logs: a GB kept for a month.
     pub logs_gb_month: f64,
+    /// CloudWatch: one custom metric for a month, of the first 10,000.
+    pub custom_metric_month: f64,
     /// CloudWatch: one standard alarm for a month.
     pub alarm_month: f64,
     /// CloudWatch: one dashboard for a month; an account's first three are free.
@@ -95,6 +97,7 @@ pub const US_EAST_1: Prices = Prices {
     http_api_request: 1.0e-6,
     logs_gb: 0.50,
     logs_gb_month: 0.03,
+    custom_metric_month: 0.30,
     alarm_month: 0.10,
     dashboard_month: 3.0,
     internet_gb: 0.09,

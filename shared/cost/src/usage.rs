@@ -148,6 +148,9 @@ pub struct Usage {
     /// Whether the table has point in time recovery.
     #[serde(default)]
     pub point_in_time_recovery: bool,
+    /// CloudWatch metrics of its own.
+    #[serde(default)]
+    pub custom_metrics: f64,
     /// CloudWatch alarms.
     #[serde(default)]
     pub alarms: f64,

@@ -4,6 +4,9 @@
 //! spread, which is wider for very many series; targets of equal interval that are due in the same cell make a batch, or several where they are too many. A
 //! batch's tick is the instant at which its first target is due.
 //!
+//! A function that waits is paid for while it does: where the settings say so, the targets of a batch are all due at its tick,
+//! and cells are wide, so that few invocations scrape many targets without waiting.
+//!
 //! # Invariants
 //! - Each due (target, instant) is planned by the window that holds the instant, and by no other, even if the targets
 //!   change from window to window: over consecutive windows exactly once.
@@ -25,6 +28,8 @@ pub struct PackSettings {
     /// cost depends on the number of segments alone, which are one or more a cell; and targets in one batch wait for the
     /// slowest of them, so that few targets are better spread finely.
     pub spread_many_ms_max: u64,
+    /// Whether all targets of a batch are scraped at its tick, not each at its own instant of the cell.
+    pub at_once: bool,
     /// Targets in a batch.
     pub targets_max: usize,
     /// Series in a batch, by measurement; a target that has more is alone.
@@ -43,6 +48,7 @@ impl Default for PackSettings {
             spread_ms_max: 1_000,
             // Divides the usual intervals, so that a target meets the same others each time.
             spread_many_ms_max: 2_500,
+            at_once: false,
             targets_max: 500,
             series_max: 200_000,
             series: BTreeMap::new(),
@@ -50,6 +56,16 @@ impl Default for PackSettings {
             // Of the 256 KiB of a message the rest is left to the task's other fields.
             bytes_max: 192 << 10,
         }
+    }
+}
+
+impl PackSettings {
+    /// Settings for functions that are paid by invocation and by time: targets of an interval make one batch for each cell
+    /// of 15 s, or of 2.5 s where they are very many, and are scraped at once. What a small deployment costs is the number of
+    /// its invocations.
+    #[must_use]
+    pub fn for_functions() -> Self {
+        Self { spread_ms_max: 15_000, at_once: true, ..Self::default() }
     }
 }
 
@@ -94,7 +110,7 @@ pub fn schedule(snapshot: &TargetSnapshot, from: i64, until: i64, settings: &Pac
     }
     // The sort is stable: batches of one tick stay in order of interval and source.
     batches.sort_by_key(|batch| batch.first().map(|due| due.at));
-    slots(batches, &snapshot.config)
+    slots(batches, &snapshot.config, settings.at_once)
 }
 
 /// How many scrapes [`schedule`] plans for the window: for telling what was missed where nothing was planned.
@@ -172,7 +188,7 @@ fn split<'t>(cell: Vec<Due<'t>>, settings: &PackSettings) -> Vec<Vec<Due<'t>>> {
     batches
 }
 
-fn slots(batches: Vec<Vec<Due<'_>>>, config: &str) -> Vec<Slot> {
+fn slots(batches: Vec<Vec<Due<'_>>>, config: &str, at_once: bool) -> Vec<Slot> {
     let mut slots: Vec<Slot> = Vec::with_capacity(batches.len());
     for batch in batches {
         let Some(tick) = batch.first().map(|due| due.at) else { continue };
@@ -180,7 +196,14 @@ fn slots(batches: Vec<Vec<Due<'_>>>, config: &str) -> Vec<Slot> {
             Some(before) if before.due == tick => before.task.shard.saturating_add(1),
             _ => 0,
         };
-        let targets = batch.into_iter().map(|due| due.target.target.clone()).collect();
+        let target = |due: Due<'_>| {
+            let mut target = due.target.target.clone();
+            if at_once {
+                target.offset_ms = tick.rem_euclid(due.target.interval_ms).unsigned_abs();
+            }
+            target
+        };
+        let targets = batch.into_iter().map(target).collect();
         let task = ScrapeTask { config: config.to_owned(), tick, shard, targets, gone: Vec::new() };
         slots.push(Slot { due: tick, task });
     }

@@ -1,5 +1,6 @@
 //! Events as AWS delivers them.
 
+use cost::Trigger;
 use model::time::align_down;
 use serde::Deserialize;
 use serde_json::Value;
@@ -50,6 +51,17 @@ struct ScheduleEvent {
 struct QueueEvent {
     #[serde(rename = "Records")]
     records: Vec<Record>,
+}
+
+/// What kind of event a payload is, before it is decoded.
+pub(crate) fn trigger(payload: &Value) -> Trigger {
+    if payload.get("Records").is_some() {
+        Trigger::Queue
+    } else if payload.get("requestContext").is_some() {
+        Trigger::Http
+    } else {
+        Trigger::Schedule
+    }
 }
 
 impl Event {

@@ -16,6 +16,7 @@ use crate::batch;
 use crate::budget::Budget;
 use crate::dead_letters::DeadLetterQueue;
 use crate::event::{Event, Record, Scheduled};
+use crate::parts::Parts;
 use crate::task::{Failed, Work, panic_text, work};
 use crate::web;
 
@@ -55,8 +56,15 @@ impl std::fmt::Debug for Function {
 impl Function {
     /// A function that does nothing yet.
     #[must_use]
-    pub fn new(name: &'static str, clock: Arc<dyn Clock>) -> Self {
-        Self { name, clock, scheduled: BTreeMap::new(), queued: None, dead_letters: None, web: None }
+    pub fn new(parts: &Parts) -> Self {
+        Self {
+            name: parts.name,
+            clock: Arc::clone(&parts.platform.clock),
+            scheduled: BTreeMap::new(),
+            queued: None,
+            dead_letters: parts.dead_letters.clone(),
+            web: None,
+        }
     }
 
     /// Its name.
@@ -78,9 +86,9 @@ impl Function {
         self
     }
 
-    /// With a handler for the messages of a queue, and where those go that can never be handled.
+    /// With a handler for the messages of a queue.
     #[must_use]
-    pub fn queued<H>(mut self, handler: H, dead_letters: Option<Arc<dyn DeadLetterQueue>>) -> Self
+    pub fn queued<H>(mut self, handler: H) -> Self
     where
         H: Handler + 'static,
         H::Task: DeserializeOwned + Clone + Sync + 'static,
@@ -91,7 +99,6 @@ impl Function {
             let task = task.map_err(|error| Failed::for_ever(error.to_string()))?;
             Ok(work(&handler, &clock, task, deadline))
         }));
-        self.dead_letters = dead_letters;
         self
     }
 

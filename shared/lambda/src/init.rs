@@ -4,21 +4,22 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use platform::Clock;
 use platform_aws::{AwsDeadLetters, AwsOptions};
-use platform_system::AddressRules;
+use platform_system::{AddressRules, SystemClock};
 use serde_json::{Value, json};
-use telemetry::Format;
+use telemetry::{Format, UsageMeter};
 
-use crate::bill::Bill;
 use crate::budget::Budget;
 use crate::dead_letters::DeadLetterQueue;
+use crate::event::trigger;
 use crate::function::Function;
 use crate::parts::Parts;
-use crate::report::Report;
+use crate::report::{self, Report};
 use crate::settings::Settings;
 
 /// Memory with which a function has one processor, MB; more memory, more of them.
@@ -28,8 +29,8 @@ const PROCESSORS_MAX: u64 = 6;
 
 /// Runs a function until Lambda ends it. `wire` makes it of its parts, and must not wait for anything: what is made here
 /// is made before the first event.
-pub fn start(wire: impl FnOnce(&Parts) -> Function) -> ExitCode {
-    match run(wire) {
+pub fn start(name: &'static str, wire: impl FnOnce(&Parts) -> Function) -> ExitCode {
+    match run(name, wire) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error}");
@@ -39,7 +40,10 @@ pub fn start(wire: impl FnOnce(&Parts) -> Function) -> ExitCode {
     }
 }
 
-fn run(wire: impl FnOnce(&Parts) -> Function) -> Result<(), String> {
+fn run(name: &'static str, wire: impl FnOnce(&Parts) -> Function) -> Result<(), String> {
+    let clock = SystemClock::new();
+    // Zero means that the first invocation is over.
+    let began_ns = clock.monotonic_ns().max(1);
     // Logging comes first, at the level that is asked for if that can be read, so that what is wrong can be told.
     let settings = Settings::from_lookup(&variable);
     let level = settings.as_ref().map_or_else(|_| telemetry::Level::Info, |settings| settings.log_level);
@@ -48,16 +52,76 @@ fn run(wire: impl FnOnce(&Parts) -> Function) -> Result<(), String> {
     let settings = settings.map_err(|error| error.to_string())?;
     let runtime = runtime(settings.memory_mb).map_err(|error| error.to_string())?;
     runtime.block_on(async {
-        let bill = Arc::new(Bill::default());
-        let options = aws_options(&settings, &bill);
+        // One program is two functions, of which only this one may change anything.
+        let name = if settings.enable_admin_api { "admin" } else { name };
+        let memory_mb = u32::try_from(settings.memory_mb).unwrap_or(u32::MAX);
+        let architecture = UsageMeter::own_architecture();
+        let usage = Arc::new(UsageMeter::new(name, memory_mb, architecture, clock.now_ms()));
+        let options = aws_options(&settings, &usage);
         let platform = platform_aws::open(&options).await.map_err(|error| error.to_string())?;
         let dead_letters =
             settings.dead_letter_queue_url.clone().map(|url| AwsDeadLetters::new(options, url));
-        let mut parts = Parts::new(settings, platform, label_variable);
+        let mut parts = Parts::new(name, settings, platform, label_variable);
         parts.dead_letters = dead_letters.map(|queue| Arc::new(queue) as Arc<dyn DeadLetterQueue>);
         let function = wire(&parts);
-        serve(&function, &parts, &bill).await
+        let serving =
+            Serving { function, parts, usage, began_ns: AtomicU64::new(began_ns), clock: Arc::new(clock) };
+        let serving = &serving;
+        let service = service_fn(move |event| serving.invoke(event));
+        lambda_runtime::run(service).await.map_err(|error| error.to_string())
     })
+}
+
+/// A function that takes events.
+struct Serving {
+    function: Function,
+    parts: Parts,
+    usage: Arc<UsageMeter>,
+    /// When the process began, until its first invocation is over: that includes the start.
+    began_ns: AtomicU64,
+    clock: Arc<dyn Clock>,
+}
+
+impl Serving {
+    async fn invoke(&self, event: LambdaEvent<Value>) -> Result<Value, Diagnostic> {
+        let (clock, context) = (&*self.clock, event.context);
+        let (began_ns, before) = (clock.monotonic_ns(), self.parts.metrics.totals());
+        let trigger = trigger(&event.payload);
+        let killed_at = i64::try_from(context.deadline).unwrap_or(i64::MAX);
+        let answered = self.function.answer(event.payload, Budget::until(killed_at, clock)).await;
+        if let Err(error) = &answered {
+            tracing::error!(request_id = context.request_id, "{error}");
+        }
+        let ended_ns = clock.monotonic_ns();
+        let started_ns = self.began_ns.swap(0, Ordering::Relaxed);
+        let cold = started_ns > 0;
+        let report = Report {
+            namespace: self.parts.settings.metrics_namespace.as_deref(),
+            function: self.parts.name,
+            request_id: &context.request_id,
+            at: clock.now_ms(),
+            duration_ms: seconds(began_ns, ended_ns) * 1e3,
+            cold,
+            errors: answered.as_ref().map_or(1, |answered| answered.errors),
+            before,
+            after: self.parts.metrics.totals(),
+        };
+        let line = report.line();
+        report::write(&line);
+        self.usage.logged(line.len() as u64);
+        self.usage.invoked(trigger, seconds(if cold { started_ns } else { began_ns }, ended_ns));
+        if let Some(line) = self.usage.record(clock.now_ms()) {
+            report::write(&line);
+        }
+        answered.map(|answered| answered.answer).map_err(|error| Diagnostic {
+            error_type: "foxfire.Failed".to_owned(),
+            error_message: error.to_string(),
+        })
+    }
+}
+
+fn seconds(from_ns: u64, until_ns: u64) -> f64 {
+    until_ns.saturating_sub(from_ns) as f64 / 1e9
 }
 
 /// Processors are few: work runs on as many threads as there are, and on the first alone where that is all.
@@ -74,39 +138,7 @@ fn runtime(memory_mb: u64) -> std::io::Result<tokio::runtime::Runtime> {
     builder.enable_all().build()
 }
 
-async fn serve(function: &Function, parts: &Parts, bill: &Bill) -> Result<(), String> {
-    let cold = AtomicBool::new(true);
-    let cold = &cold;
-    let service = service_fn(move |event: LambdaEvent<Value>| async move {
-        let (clock, context) = (&*parts.platform.clock, event.context);
-        let killed_at = i64::try_from(context.deadline).unwrap_or(i64::MAX);
-        let (began, before) = (clock.monotonic_ns(), parts.metrics.totals());
-        let answered = function.answer(event.payload, Budget::until(killed_at, clock)).await;
-        if let Err(error) = &answered {
-            tracing::error!(request_id = context.request_id, "{error}");
-        }
-        Report {
-            namespace: parts.settings.metrics_namespace.as_deref(),
-            function: function.name(),
-            request_id: &context.request_id,
-            at: clock.now_ms(),
-            duration_ms: clock.monotonic_ns().saturating_sub(began) as f64 / 1e6,
-            cold: cold.swap(false, Ordering::Relaxed),
-            errors: answered.as_ref().map_or(1, |answered| answered.errors),
-            before,
-            after: parts.metrics.totals(),
-            billed: bill.take().into_iter().collect(),
-        }
-        .write();
-        answered.map(|answered| answered.answer).map_err(|error| Diagnostic {
-            error_type: format!("{}.Failed", function.name()),
-            error_message: error.to_string(),
-        })
-    });
-    lambda_runtime::run(service).await.map_err(|error| error.to_string())
-}
-
-fn aws_options(settings: &Settings, bill: &Arc<Bill>) -> AwsOptions {
+fn aws_options(settings: &Settings, usage: &Arc<UsageMeter>) -> AwsOptions {
     AwsOptions {
         bucket: settings.bucket.clone(),
         table: settings.table.clone(),
@@ -118,7 +150,7 @@ fn aws_options(settings: &Settings, bill: &Arc<Bill>) -> AwsOptions {
             unspecified: settings.allow_loopback,
             link_local: false,
         },
-        meter: Arc::<Bill>::clone(bill),
+        meter: Arc::<UsageMeter>::clone(usage),
     }
 }
 

@@ -6,7 +6,8 @@
 //! Runtime API ─► Function::invoke ─┬─ schedule ─► task of a Handler, tried again while there is time
 //!                                  ├─ SQS batch ─► every record a task of its own; failures named one by one
 //!                                  └─ HTTP API ─► request ─► response, within Lambda's limit
-//!                                        └─► Report: one line of numbers an invocation, metrics for CloudWatch
+//!                                        ├─► Report: one line of numbers an invocation, metrics for CloudWatch
+//!                                        └─► telemetry::UsageMeter: each minute a line of what was used, for `foxfire cost`
 //! ```
 //!
 //! Every task runs isolated: a panic fails that task alone, and none outlives its invocation, for Lambda freezes what is
@@ -14,7 +15,6 @@
 //! share); samples of them are in the folder `events`.
 
 mod batch;
-mod bill;
 mod budget;
 mod dead_letters;
 mod event;
@@ -25,9 +25,9 @@ mod report;
 mod settings;
 mod store;
 mod task;
+pub mod testing;
 mod web;
 
-pub use bill::{Bill, BilledTotal};
 pub use budget::Budget;
 pub use dead_letters::{DeadLetter, DeadLetterQueue};
 pub use event::{Scheduled, collect_task, compact_task, window};

@@ -14,6 +14,8 @@ use crate::store::store_settings;
 /// The parts of a function.
 #[derive(Clone)]
 pub struct Parts {
+    /// The function's name.
+    pub name: &'static str,
     /// Its settings.
     pub settings: Settings,
     /// Its ports.
@@ -40,12 +42,14 @@ impl Parts {
     /// Parts over a platform; `environment` gives the variables that `external_labels` may name. Nothing is asked of
     /// the platform.
     pub fn new(
+        name: &'static str,
         settings: Settings,
         platform: Platform,
         environment: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
         let store = Arc::new(Store::new(platform.clone(), store_settings(&settings)));
         Self {
+            name,
             configs: Arc::new(ConfigCache::new(platform.clone(), environment)),
             metrics: Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"))),
             store,

@@ -9,8 +9,6 @@ use std::io::Write;
 use serde_json::{Map, Value, json};
 use telemetry::Totals;
 
-use crate::bill::BilledTotal;
-
 /// The numbers of one invocation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Report<'a> {
@@ -26,15 +24,12 @@ pub(crate) struct Report<'a> {
     pub(crate) errors: u64,
     pub(crate) before: Totals,
     pub(crate) after: Totals,
-    pub(crate) billed: Vec<((&'static str, &'static str), BilledTotal)>,
 }
 
 impl Report<'_> {
-    /// Writes the line. That nobody reads it is no reason to fail.
-    pub(crate) fn write(&self) {
-        let mut line = self.to_json().to_string();
-        line.push('\n');
-        let _ = std::io::stdout().lock().write_all(line.as_bytes());
+    /// The line.
+    pub(crate) fn line(&self) -> String {
+        self.to_json().to_string()
     }
 
     fn to_json(&self) -> Value {
@@ -58,17 +53,6 @@ impl Report<'_> {
         for (name, _, value) in metrics {
             line.insert(name.to_owned(), value);
         }
-        let billed: Map<String, Value> = self
-            .billed
-            .iter()
-            .map(|((service, operation), total)| {
-                let BilledTotal { requests, units, sent, received } = total;
-                let total =
-                    json!({ "requests": requests, "units": units, "sent": sent, "received": received });
-                (format!("{service}.{operation}"), total)
-            })
-            .collect();
-        line.insert("billed".to_owned(), Value::Object(billed));
         Value::Object(line)
     }
 
@@ -95,6 +79,11 @@ impl Report<'_> {
     }
 }
 
+/// Writes a line to the log. That nobody reads it is no reason to fail.
+pub(crate) fn write(line: &str) {
+    let _ = std::io::stdout().lock().write_all(format!("{line}\n").as_bytes());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -111,10 +100,6 @@ mod tests {
             at: 1_800_000_000_000,
             before: totals(3, 100),
             after: totals(3, 150),
-            billed: vec![(
-                ("dynamodb", "PutItem"),
-                BilledTotal { requests: 1, units: 2.0, sent: 3, received: 4 },
-            )],
             ..Report::default()
         };
         let line = report.to_json();
@@ -125,7 +110,6 @@ mod tests {
         assert_eq!(directive["Metrics"], json!([{ "Name": "Samples", "Unit": "Count" }]));
         assert_eq!(line["Samples"], 50);
         assert_eq!(line.get("MissedTicks"), None);
-        assert_eq!(line["billed"]["dynamodb.PutItem"]["units"], 2.0);
         let quiet = Report { after: totals(3, 100), ..report };
         assert_eq!(quiet.to_json().get("_aws"), None);
     }

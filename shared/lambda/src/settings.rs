@@ -152,22 +152,26 @@ impl Settings {
 
     fn promql_features(&self) -> Features {
         let on = |name| self.features.iter().any(|feature| feature == name);
-        let [experimental, extended, fill, delayed] = FEATURES;
+        let [experimental, extended, fill, delayed, types, starts] = FEATURES;
         Features {
             experimental_functions: on(experimental),
             extended_range_selectors: on(extended),
             binop_fill_modifiers: on(fill),
             delayed_name_removal: on(delayed),
+            type_and_unit_labels: on(types),
+            use_start_timestamps: on(starts),
         }
     }
 }
 
 /// Names of features, in the order of the fields of [`Features`].
-const FEATURES: [&str; 4] = [
+const FEATURES: [&str; 6] = [
     "promql-experimental-functions",
     "promql-extended-range-selectors",
     "promql-binop-fill-modifiers",
     "promql-delayed-name-removal",
+    "type-and-unit-labels",
+    "use-start-timestamps",
 ];
 
 struct Reader<'a> {

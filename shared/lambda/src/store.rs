@@ -18,8 +18,16 @@ const JOB_BYTES_PART: usize = 8;
 /// Samples that a job of level 1 and a merge may hold, for each MB. A decoded sample takes some 30 bytes in all.
 const JOB_SAMPLES_PER_MB: u64 = 8_000;
 const SCAN_SAMPLES_PER_MB: usize = 4_000;
+/// A part of a merge must be over well before the compactor's time is, which a template sets to five minutes or more, and
+/// parts are small enough for that on one processor.
+const PART_SAMPLES_MAX: u64 = 300_000_000;
+const PART_TIME_MIN_MS: i64 = 150_000;
 /// S3 answers in tens of milliseconds whatever else it does: more reads at once than on a disk.
 const CONCURRENCY: usize = 32;
+
+/// A larger payload of a segment becomes an object. Rows are read again by every rule and query until they are compacted, by
+/// their size, while an object is read once by each process: that pays off earlier than the prices of writing alone say.
+const INLINE_BYTES: usize = 2 << 10;
 
 /// The settings of the store of a function.
 #[must_use]
@@ -35,13 +43,15 @@ pub fn store_settings(settings: &Settings) -> tsdb::Settings {
         retention_ms: (!settings.retention.is_zero()).then(|| millis(settings.retention)),
         retention_bytes: (settings.retention_size > 0).then_some(settings.retention_size),
         staleness_gap_ms: defaults.staleness_gap_ms.max(millis(settings.lookback_delta)),
-        inline_bytes_max: settings.wal_inline_bytes.unwrap_or(defaults.inline_bytes_max),
+        inline_bytes_max: settings.wal_inline_bytes.unwrap_or(INLINE_BYTES),
         segment_cache_bytes: memory / SEGMENT_CACHE_PART,
         block_cache_bytes: memory / BLOCK_CACHE_PART,
         fetch_bytes_max: (memory / FETCH_PART) as u64,
         job_bytes_max: ((memory / JOB_BYTES_PART) as u64).min(defaults.job_bytes_max),
         job_samples_max: (memory_mb as u64).saturating_mul(JOB_SAMPLES_PER_MB).min(defaults.job_samples_max),
         scan_samples_max: memory_mb.saturating_mul(SCAN_SAMPLES_PER_MB).min(defaults.scan_samples_max),
+        part_samples_max: PART_SAMPLES_MAX,
+        part_time_min_ms: PART_TIME_MIN_MS,
         concurrency: CONCURRENCY,
         ..defaults
     }

@@ -371,6 +371,12 @@ impl Handle {
         drop(actors);
         let timers = std::mem::take(&mut self.lock().timers);
         drop(timers);
+        // What answers for the targets, and who decides, may hold handles as well.
+        let (targets, explore) = {
+            let mut state = self.lock();
+            (state.targets.take(), state.explore.take())
+        };
+        drop((targets, explore));
     }
 
     pub(crate) fn run_main<F: Future>(&self, future: F) -> Ended<F::Output> {

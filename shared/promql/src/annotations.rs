@@ -58,8 +58,8 @@ pub(crate) struct Monotonicity {
     pub(crate) min_time: i64,
     /// Last instant, ms.
     pub(crate) max_time: i64,
-    /// How many samples were corrected.
-    pub(crate) samples: u64,
+    /// How many samples were corrected, as Prometheus counts: see `eval/corrections.rs`.
+    pub(crate) samples: i64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -103,6 +103,14 @@ impl Annotations {
     pub(crate) fn possibly_not_a_counter(&mut self, metric_name: &str, span: Span) {
         let text = "metric might not be a counter, name does not end in _total/_sum/_count/_bucket:";
         self.inform(format!("{text} {}", quote(metric_name)), span, Detail::None);
+    }
+
+    /// `rate` or `increase` of what is not said to be a counter.
+    pub(crate) fn not_typed_as_a_counter(&mut self, metric_type: &str, metric_name: &str, span: Span) {
+        let text =
+            "metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\", got";
+        let (metric_type, metric_name) = (quote(metric_type), quote(metric_name));
+        self.inform(format!("{text} {metric_type}: {metric_name}"), span, Detail::None);
     }
 
     /// An operator that is not defined for the kinds of samples it got.
@@ -253,13 +261,14 @@ fn for_metric_name(metric_name: &str) -> String {
     if metric_name.is_empty() { String::new() } else { format!(" for metric name {}", quote(metric_name)) }
 }
 
-fn merge(old: &mut Monotonicity, new: Monotonicity) {
+/// Makes one of two.
+pub(crate) fn merge(old: &mut Monotonicity, new: Monotonicity) {
     old.min_bucket = old.min_bucket.min(new.min_bucket);
     old.max_bucket = old.max_bucket.max(new.max_bucket);
     old.max_difference = old.max_difference.max(new.max_difference);
     old.min_time = old.min_time.min(new.min_time);
     old.max_time = old.max_time.max(new.max_time);
-    old.samples += new.samples;
+    old.samples = old.samples.wrapping_add(new.samples);
 }
 
 fn describe(forced: Monotonicity) -> String {

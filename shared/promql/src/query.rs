@@ -46,6 +46,8 @@ pub struct Features {
     pub delayed_name_removal: bool,
     /// Counters are known to have been reset where a sample's start timestamp says so.
     pub use_start_timestamps: bool,
+    /// Whether a metric is a counter is told by its label `__type__`, not by its name.
+    pub type_and_unit_labels: bool,
 }
 
 impl Default for EngineOptions {

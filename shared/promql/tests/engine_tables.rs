@@ -1,10 +1,11 @@
-//! The tables of `promql/engine_test.go` that concern floats.
+//! The tables of `promql/engine_test.go`. Not run are `opts_validation`, for `@` and negative offsets cannot be switched
+//! off here, and `bucket_quantile`, whose input is Go code.
 
 #![allow(clippy::panic, clippy::print_stdout, reason = "these are tests, although not each function is one")]
 
 mod promqltest;
 
-use model::Labels;
+use model::{CounterResetHint, Labels};
 use promql::{EngineOptions, Plan, QueryError, QueryTime, QueryValue};
 use promqltest::json::Point;
 use promqltest::load::{load, load_series};
@@ -187,19 +188,17 @@ fn rates_of_what_is_no_counter_are_remarked_on() {
     let mut count = 0;
     for (name, case) in cases {
         let data = case["data"].as_str().expect("data");
-        // Labels of type and unit and native histograms are not known yet.
-        if case["typeAndUnitLabelsEnabled"] == Value::Bool(true) || data.contains("{{") {
-            continue;
-        }
+        let mut options = suite_options();
+        options.features.type_and_unit_labels = case["typeAndUnitLabelsEnabled"] == Value::Bool(true);
         let mut store = Store::default();
         load_series(&mut store, data.trim(), 60_000);
         let query = case["expr"].as_str().expect("a query");
-        let result = store.query(query, QueryTime::Instant(60_000), &suite_options()).expect(query);
+        let result = store.query(query, QueryTime::Instant(60_000), &options).expect(query);
         assert_eq!(result.warnings, json::texts(&case["expectedWarningAnnotations"]), "{name}");
         assert_eq!(result.infos, json::texts(&case["expectedInfoAnnotations"]), "{name}");
         count += 1;
     }
-    assert_eq!(count, 13);
+    assert_eq!(count, 21);
 }
 
 #[test]
@@ -209,9 +208,6 @@ fn a_query_fails_with_one_sample_less_than_it_needs() {
     let mut count = 0;
     for case in json::list(&table["cases"]) {
         let query = case["Query"].as_str().expect("a query");
-        if query.contains("Histogram") {
-            continue;
-        }
         let samples_max = case["MaxSamples"].as_u64().expect("a limit");
         let run = |samples_max| {
             let options = EngineOptions { samples_max, ..suite_options() };
@@ -221,7 +217,7 @@ fn a_query_fails_with_one_sample_less_than_it_needs() {
         assert_eq!(run(samples_max - 1), Err(QueryError::TooManySamples), "{query}");
         count += 1;
     }
-    assert_eq!(count, 17);
+    assert_eq!(count, 18);
 }
 
 #[test]
@@ -231,7 +227,7 @@ fn samples_are_counted_as_prometheus_counts_them() {
     let mut count = 0;
     for case in json::list(&table["cases"]) {
         let query = case["Query"].as_str().expect("a query");
-        if query.contains("Histogram") || case["SkipMaxCheck"] == Value::Bool(true) {
+        if case["SkipMaxCheck"] == Value::Bool(true) {
             continue;
         }
         let peak = case["PeakSamples"].as_u64().expect("a peak");
@@ -243,5 +239,92 @@ fn samples_are_counted_as_prometheus_counts_them() {
         assert!(!run(peak - 1), "{query} with less than {peak}");
         count += 1;
     }
-    assert_eq!(count, 53);
+    assert_eq!(count, 62);
+}
+
+#[test]
+fn what_is_known_of_counter_resets_follows_operations() {
+    let Some(table) = fixture("engine/counter_reset_hint.json") else { return };
+    let store = store_of(&table["load_script"]);
+    let cases = json::list(&table["cases"]);
+    assert_eq!(cases.len(), 14);
+    for case in cases {
+        let query = case["query"].as_str().expect("a query");
+        let time = QueryTime::Range { start: 0, end: 480_000, step: 120_000 };
+        let QueryValue::Matrix(matrix) = store.query(query, time, &suite_options()).expect(query).value
+        else {
+            panic!("no matrix")
+        };
+        let [series] = matrix.as_slice() else { panic!("{query}: {matrix:?}") };
+        assert!(series.points.is_empty() && series.histograms.len() >= 4, "{query}: {series:?}");
+        // Of the first nothing is known, whatever it is made of.
+        for (_, histogram) in series.histograms.iter().filter(|(time, _)| *time > 0) {
+            let hint = match histogram.counter_reset_hint {
+                CounterResetHint::Unknown => 0,
+                CounterResetHint::CounterReset => 1,
+                CounterResetHint::NotCounterReset => 2,
+                CounterResetHint::Gauge => 3,
+            };
+            assert_eq!(hint, json::time(&case["want"]), "{query}");
+        }
+    }
+}
+
+/// A duration expression as Go's syntax tree has it, as text.
+fn duration_text(expr: &Value) -> String {
+    if let Some(value) = expr.get("Val") {
+        let value = json::float(value);
+        if value > 9e9 {
+            // No literal may be that long.
+            return format!("(1000000000 * {})", value / 1e9);
+        }
+        return if value < 0.0 { format!("({value})") } else { value.to_string() };
+    }
+    let side = |name: &str| duration_text(&expr[name]);
+    match (expr["Op"].as_i64().expect("an operator"), expr["LHS"].is_null()) {
+        (57439, _) => "step()".to_owned(),
+        (57440, _) => "range()".to_owned(),
+        (57441, _) => format!("max_of({}, {})", side("LHS"), side("RHS")),
+        (57401, true) => format!("(-{})", side("RHS")),
+        (op, _) => {
+            let symbol = match op {
+                57383 => "+",
+                57401 => "-",
+                57397 => "*",
+                57384 => "/",
+                57396 => "%",
+                57400 => "^",
+                op => panic!("operator {op}"),
+            };
+            format!("({} {symbol} {})", side("LHS"), side("RHS"))
+        }
+    }
+}
+
+#[test]
+fn durations_are_computed_as_prometheus_does() {
+    let Some(table) = fixture("engine/calculate_duration.json") else { return };
+    let cases = json::list(&table["cases"]);
+    assert_eq!(cases.len(), 20);
+    for case in cases {
+        let text = duration_text(&case["expr"]);
+        let negative = case["allowedNegative"] == Value::Bool(true);
+        let query = if negative { format!("foo offset ({text})") } else { format!("foo[({text})]") };
+        let query = if negative { query } else { format!("count_over_time({query})") };
+        // The table's step is a second, its range 5 minutes.
+        let time = QueryTime::Range { start: 0, end: 300_000, step: 1_000 };
+        let message = case["errorMessage"].as_str().expect("a message");
+        match Plan::new(&query, time, &suite_options()) {
+            Ok(plan) => {
+                assert_eq!(message, "", "{query}");
+                let expected = duration(&case["expected"]);
+                let select = &plan.selects()[0];
+                let got = if negative { 300_000 - select.max_time } else { 1 - select.min_time };
+                assert_eq!(got, expected, "{query}");
+            }
+            Err(error) => {
+                assert!(!message.is_empty() && error.to_string().contains(message), "{query}: {error}")
+            }
+        }
+    }
 }

@@ -8,10 +8,11 @@ mod promqltest;
 use std::collections::BTreeMap;
 
 use promql::{Plan, QueryTime, QueryValue};
+use promqltest::json::Point;
 use promqltest::store::Store;
 use promqltest::{compare, fixture, json, suite_options};
 
-const FILES: [&str; 12] = [
+const FILES: [&str; 13] = [
     "aggregators",
     "at_modifier",
     "fill-modifier",
@@ -19,6 +20,7 @@ const FILES: [&str; 12] = [
     "histograms",
     "info",
     "name_label_dropping",
+    "native_histograms",
     "operators",
     "selectors",
     "staleness",
@@ -29,12 +31,12 @@ const FILES: [&str; 12] = [
 /// What depends on the query's range by definition, or on the order of series.
 const EXCLUDED: [&str; 6] = ["start()", "end()", "range()", "step()", "limitk", "k(scalar"];
 
-fn labelled(value: QueryValue) -> BTreeMap<String, f64> {
+fn labelled(value: QueryValue) -> BTreeMap<String, Point> {
     match value {
         QueryValue::Vector(samples) => {
-            samples.into_iter().map(|sample| (sample.labels.to_string(), sample.value)).collect()
+            samples.iter().map(|sample| (sample.labels.to_string(), compare::value_of(sample))).collect()
         }
-        QueryValue::Scalar { value, .. } => BTreeMap::from([("{}".to_owned(), value)]),
+        QueryValue::Scalar { value, .. } => BTreeMap::from([("{}".to_owned(), Point::Float(value))]),
         _ => BTreeMap::new(),
     }
 }
@@ -50,15 +52,15 @@ fn range_equals_instants(store: &Store, query: &str, start: i64, step: i64) -> R
     for at in (start..=end).step_by(usize::try_from(step).expect("a step")) {
         let Ok(instant) = store.query(query, QueryTime::Instant(at), &options) else { return Ok(false) };
         let expected = labelled(instant.value);
-        let got: BTreeMap<String, f64> = matrix
+        let got: BTreeMap<String, Point> = matrix
             .iter()
             .filter_map(|series| {
-                let point = series.points.iter().find(|(time, _)| *time == at)?;
-                Some((series.labels.to_string(), point.1))
+                let (_, point) = compare::points_of(series).into_iter().find(|(time, _)| *time == at)?;
+                Some((series.labels.to_string(), point))
             })
             .collect();
         let same = got.len() == expected.len()
-            && got.iter().zip(&expected).all(|(a, b)| a.0 == b.0 && compare::almost_equal(*a.1, *b.1));
+            && got.iter().zip(&expected).all(|(a, b)| a.0 == b.0 && compare::same_point(a.1, b.1));
         if !same {
             return Err(format!("at {at}: {got:?} in the range, {expected:?} alone"));
         }

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 const ALL: Features = Features {
     use_start_timestamps: true,
+    type_and_unit_labels: false,
     experimental_functions: true,
     extended_range_selectors: true,
     binop_fill_modifiers: true,

@@ -11,7 +11,7 @@ use promql::{Features, parser};
 use storage::Queryable;
 use wire::{ActiveAlert, Alert, AlertPhase, AlertState, WireLabels};
 
-use crate::recording::Results;
+use crate::recording::{Recorded, Results};
 use crate::template::{AlertData, Expander, Template, Value, label_map};
 use crate::{QueryRunner, RuleContext};
 
@@ -82,9 +82,9 @@ pub(crate) fn series(rule: &AlertingRule, alerts: &AlertState) -> Results {
             labels.set(name, value);
         }
         labels.set(ALERT_NAME, rule.alert.as_str()).set(METRIC_NAME, ALERT_FOR_STATE_METRIC);
-        results.insert(labels.build(), alert.active_at.div_euclid(1000) as f64);
+        results.insert(labels.build(), Recorded::Float(alert.active_at.div_euclid(1000) as f64));
         labels.set(METRIC_NAME, ALERT_METRIC).set(ALERT_STATE, alert.phase.as_str());
-        results.insert(labels.build(), 1.0);
+        results.insert(labels.build(), Recorded::Float(1.0));
     }
     results
 }
@@ -120,7 +120,7 @@ pub fn generator_url(external_url: &str, expr: &str) -> String {
         experimental_functions: true,
         extended_range_selectors: true,
         binop_fill_modifiers: true,
-        delayed_name_removal: false,
+        ..Features::default()
     };
     let printed = parser::parse(expr, &any).map(|expr| expr.to_string());
     format!("{external_url}{}", crate::template::table_link(printed.as_deref().unwrap_or(expr)))

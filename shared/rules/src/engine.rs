@@ -51,7 +51,7 @@ fn vector(value: QueryValue) -> Result<Vec<VectorSample>, String> {
     match value {
         QueryValue::Vector(samples) => Ok(samples),
         QueryValue::Scalar { timestamp, value } => {
-            Ok(vec![VectorSample { labels: Labels::empty(), timestamp, value }])
+            Ok(vec![VectorSample::float(Labels::empty(), timestamp, value)])
         }
         QueryValue::String { .. } | QueryValue::Matrix(_) => {
             Err("rule result is not a vector or scalar".to_owned())

@@ -1,16 +1,17 @@
 //! One evaluation of one rule group. Source: `Group.Eval` of Prometheus.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use config::{Rule, RuleGroup};
 use model::{Labels, TimestampMs};
 use platform::Clock;
-use storage::{Queryable, Scrape, ScrapeOutcome, ScrapeSample, SourceId};
+use storage::{Queryable, Scrape, ScrapeHistogram, ScrapeOutcome, ScrapeSample, SourceId};
 use wire::{Alert, RuleGroupState, RuleState};
 
 use crate::alerting::{self, Instant};
 use crate::overlay::{Ended, Overlay};
-use crate::recording::{self, Results};
+use crate::recording::{self, Recorded, Results};
 use crate::{QueryRunner, rule_sources};
 
 /// What an evaluation needs besides the group and the store.
@@ -209,12 +210,10 @@ impl Evaluation<'_> {
         let mut kept = Results::new();
         for (labels, value) in results {
             match self.overlay.pending(&labels) {
-                Some(existing) if existing.to_bits() != value.to_bits() => {
+                Some(existing) if !existing.same(&value) => {
                     error = Some(format!(
-                        "duplicate sample for timestamp {}; overrides not allowed: existing {}, new value {}",
+                        "duplicate sample for timestamp {}; overrides not allowed: existing {existing}, new value {value}",
                         self.instant.at_ms,
-                        model::number::format_g(existing),
-                        model::number::format_g(value)
                     ));
                 }
                 _ => {
@@ -222,16 +221,23 @@ impl Evaluation<'_> {
                 }
             }
         }
-        let sample = |(labels, value): (&Labels, &f64)| ScrapeSample {
-            labels: labels.clone(),
-            value: *value,
-            timestamp: None,
-        };
+        let (mut samples, mut histograms) = (Vec::new(), Vec::new());
+        for (labels, value) in &kept {
+            let (labels, timestamp) = (labels.clone(), None);
+            match value {
+                Recorded::Float(value) => samples.push(ScrapeSample { labels, value: *value, timestamp }),
+                Recorded::Histogram(value) => {
+                    let value = Arc::clone(value);
+                    histograms.push(ScrapeHistogram { labels, value, timestamp });
+                }
+            }
+        }
         self.scrapes.push(Scrape {
             source,
             timestamp: self.instant.at_ms,
             outcome: ScrapeOutcome { duration, error: error.clone() },
-            samples: kept.iter().map(sample).collect(),
+            samples,
+            histograms,
             ..Scrape::default()
         });
         self.overlay.add(kept, ended);

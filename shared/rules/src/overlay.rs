@@ -13,9 +13,9 @@ use model::labels::METRIC_NAME;
 use model::matcher::matches_all;
 use model::value::{is_stale_nan, stale_nan};
 use model::{Labels, MatchOp, Matcher, TimestampMs};
-use storage::{LabelQuery, Limits, Queryable, Select, Series, SeriesSet, StorageFuture};
+use storage::{LabelQuery, Limits, Queryable, Select, Series, SeriesSet, StartTimestamps, StorageFuture};
 
-use crate::recording::Results;
+use crate::recording::{Recorded, Results};
 
 /// Which series a rule gave before.
 #[derive(Clone, Debug)]
@@ -61,8 +61,8 @@ impl<'a> Overlay<'a> {
     }
 
     /// The value that an earlier rule gave this series.
-    pub(crate) fn pending(&self, labels: &Labels) -> Option<f64> {
-        self.pending.get(labels.metric_name())?.get(labels).copied()
+    pub(crate) fn pending(&self, labels: &Labels) -> Option<&Recorded> {
+        self.pending.get(labels.metric_name())?.get(labels)
     }
 
     /// Adds the results of a rule, which has ended the series of `ended` that are not in them.
@@ -80,14 +80,11 @@ impl<'a> Overlay<'a> {
     }
 
     /// The new samples whose series satisfy all of `matchers`.
-    fn matching<'s>(&'s self, matchers: &'s [Matcher]) -> impl Iterator<Item = (&'s Labels, f64)> {
+    fn matching<'s>(&'s self, matchers: &'s [Matcher]) -> impl Iterator<Item = (&'s Labels, &'s Recorded)> {
         let name = matchers.iter().find(|m| m.name() == METRIC_NAME && m.op() == MatchOp::Equal);
         let by_name =
             self.pending.iter().filter(move |(candidate, _)| name.is_none_or(|m| m.value() == *candidate));
-        by_name
-            .flat_map(|(_, results)| results)
-            .filter(|(labels, _)| matches_all(matchers, labels))
-            .map(|(labels, value)| (labels, *value))
+        by_name.flat_map(|(_, results)| results).filter(|(labels, _)| matches_all(matchers, labels))
     }
 
     fn merge(&self, select: &Select, set: &mut SeriesSet) {
@@ -96,7 +93,7 @@ impl<'a> Overlay<'a> {
         }
         for series in set.iter_mut() {
             if self.has_ended(series) {
-                insert(series, self.at_ms, stale_nan());
+                insert(series, self.at_ms, &Recorded::Float(stale_nan()));
             }
         }
         let mut new = Vec::new();
@@ -108,7 +105,9 @@ impl<'a> Overlay<'a> {
                     }
                 }
                 Err(_) => {
-                    new.push(Series::floats(labels.clone(), Arc::from([self.at_ms]), Arc::from([value])))
+                    let mut series = Series::floats(labels.clone(), Arc::default(), Arc::default());
+                    insert(&mut series, self.at_ms, value);
+                    new.push(series);
                 }
             }
         }
@@ -125,8 +124,11 @@ impl<'a> Overlay<'a> {
         if self.ended.contains(&series.labels) {
             return true;
         }
-        let until = series.timestamps.partition_point(|t| *t <= self.at_ms);
-        let newest = until.checked_sub(1).and_then(|at| series.timestamps.get(at)).copied();
+        let newest_of = |timestamps: &[TimestampMs]| {
+            let until = timestamps.partition_point(|t| *t <= self.at_ms);
+            until.checked_sub(1).and_then(|at| timestamps.get(at)).copied()
+        };
+        let newest = newest_of(&series.timestamps).max(newest_of(&series.histograms.timestamps));
         self.ended_records.iter().any(|ended| match ended {
             Ended::Exactly(_) => false,
             Ended::WrittenAt { record, labels, of_others, at_ms } => {
@@ -194,21 +196,44 @@ fn union<T: Ord>(base: Vec<T>, new: impl Iterator<Item = T>, limit: usize) -> Ve
 }
 
 /// Adds a sample to a series. What the store has at that instant stays, unless it is a stale marker.
-fn insert(series: &mut Series, at_ms: TimestampMs, value: f64) {
-    let position = series.timestamps.partition_point(|t| *t < at_ms);
-    let mut timestamps = series.timestamps.to_vec();
-    let mut values = series.values.to_vec();
-    if timestamps.get(position) == Some(&at_ms) {
-        match values.get_mut(position) {
-            Some(existing) if is_stale_nan(*existing) => *existing = value,
-            _ => return,
-        }
-    } else {
-        timestamps.insert(position, at_ms);
-        values.insert(position.min(values.len()), value);
+fn insert(series: &mut Series, at_ms: TimestampMs, value: &Recorded) {
+    let floats = series.timestamps.binary_search(&at_ms);
+    let histograms = series.histograms.timestamps.binary_search(&at_ms);
+    let is_stale = match (floats, histograms) {
+        (Ok(at), _) => series.values.get(at).is_some_and(|value| is_stale_nan(*value)),
+        (_, Ok(at)) => series.histograms.values.get(at).is_some_and(|value| value.is_stale()),
+        _ => true,
+    };
+    if !is_stale {
+        return;
     }
-    series.timestamps = timestamps.into();
-    series.values = values.into();
+    let (float, histogram) = match value {
+        Recorded::Float(value) => (Some(*value), None),
+        Recorded::Histogram(value) => (None, Some(Arc::clone(value))),
+    };
+    put(&mut series.timestamps, &mut series.values, at_ms, float);
+    put(&mut series.histograms.timestamps, &mut series.histograms.values, at_ms, histogram);
+    // Since when the samples count is not known of a new one.
+    series.start_timestamps = StartTimestamps::default();
+}
+
+/// Makes `value` what there is at an instant; `None` takes it away.
+fn put<T: Clone>(
+    timestamps: &mut Arc<[TimestampMs]>,
+    values: &mut Arc<[T]>,
+    at_ms: TimestampMs,
+    value: Option<T>,
+) {
+    let found = timestamps.binary_search(&at_ms);
+    if found.is_err() && value.is_none() {
+        return;
+    }
+    let (mut times, mut all) = (timestamps.to_vec(), values.to_vec());
+    let (Ok(at) | Err(at)) = found;
+    let replaced = at..at + usize::from(found.is_ok() && at < all.len());
+    times.splice(at..at + usize::from(found.is_ok()), value.as_ref().map(|_| at_ms));
+    all.splice(replaced, value);
+    (*timestamps, *values) = (times.into(), all.into());
 }
 
 #[cfg(test)]

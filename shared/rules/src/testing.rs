@@ -52,10 +52,7 @@ impl QueryRunner for Script {
         self.asked.lock().unwrap().push((expr.to_owned(), at_ms));
         let answer = self.by_expr.get(expr).cloned().unwrap_or_else(|| Ok(self.any.clone()));
         let stamped = answer.map(|vector| {
-            vector
-                .into_iter()
-                .map(|(labels, value)| VectorSample { labels, timestamp: at_ms, value })
-                .collect()
+            vector.into_iter().map(|(labels, value)| VectorSample::float(labels, at_ms, value)).collect()
         });
         Box::pin(std::future::ready(stamped))
     }
@@ -78,11 +75,7 @@ impl QueryRunner for Selector {
             let newest = |series: &Series| {
                 let value = *series.values.last()?;
                 let labels = series.labels.clone();
-                (!model::value::is_stale_nan(value)).then_some(VectorSample {
-                    labels,
-                    timestamp: at_ms,
-                    value,
-                })
+                (!model::value::is_stale_nan(value)).then(|| VectorSample::float(labels, at_ms, value))
             };
             Ok(sets.iter().flatten().filter_map(newest).collect())
         })

@@ -86,6 +86,7 @@ fn merge_samples(
         timestamps: timestamps.into(),
         values: values.into(),
         histograms: HistogramColumn { timestamps: histogram_timestamps.into(), values: histograms.into() },
+        start_timestamps: storage::StartTimestamps::default(),
     })
 }
 

@@ -88,6 +88,7 @@ impl ScanQuery {
                 timestamps: series.histograms.timestamps.get(histograms.clone())?.into(),
                 values: series.histograms.values.get(histograms)?.into(),
             },
+            start_timestamps: storage::StartTimestamps::default(),
             labels: series.labels,
         })
     }

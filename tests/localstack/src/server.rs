@@ -205,6 +205,7 @@ fn launch(
         .env("DYNAMODB_LOCAL_PORT", dynamodb_port.to_string())
         .env("HOST_DYNAMODB_CMD", format!("{tied}{dynoxide} serve --port {{port}}"))
         .env("HOST_SCHEDULER", "1")
+        .env("HOST_PERMISSIONS", "1")
         .env("HOST_LIFELINE", "1")
         .envs(&options.environment)
         .stdin(Stdio::piped())

@@ -34,6 +34,16 @@ fn two_run_side_by_side_with_services_of_their_own_and_stop() {
 }
 
 #[test]
+fn the_plugin_s_own_tests_pass() {
+    let plugin = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/localstack/executor");
+    let mut python = Command::new("python3");
+    python.args(["-m", "unittest", "discover", "-s", "tests", "-t", "."]).current_dir(plugin);
+    let output = python.env("PYTHONDONTWRITEBYTECODE", "1").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("Ran 3 tests"), "{said}");
+}
+
+#[test]
 fn it_ends_with_its_starter_however_that_ends() {
     let mut starter = Command::new(env!("CARGO_BIN_EXE_localstack"))
         .arg("0")

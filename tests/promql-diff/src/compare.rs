@@ -8,7 +8,7 @@ const EPSILON: f64 = 1e-12;
 /// What is different, or `None`.
 #[must_use]
 pub fn difference(query: &str, ours: &Answer, theirs: &Answer) -> Option<String> {
-    if ours.error != theirs.error {
+    if defined(&ours.error) != defined(&theirs.error) {
         return Some(format!("error: ours `{}`, theirs `{}`", ours.error, theirs.error));
     }
     if ours.kind != theirs.kind {
@@ -31,6 +31,16 @@ pub fn difference(query: &str, ours: &Answer, theirs: &Answer) -> Option<String>
         }
     }
     None
+}
+
+/// What is defined of an error: which two series of several are named is not.
+fn defined(error: &str) -> &str {
+    let end = if error.starts_with("found duplicate series for the match group") {
+        error.find(": [")
+    } else {
+        None
+    };
+    end.and_then(|end| error.get(..end)).unwrap_or(error)
 }
 
 fn different_series(query: &str, ours: &Answer, theirs: &Answer) -> Option<String> {

@@ -17,6 +17,9 @@ use crate::shrink::{Case, shrink};
 /// Queries asked of the same samples.
 pub const QUERIES_PER_SEED: u64 = 100;
 
+/// How often Prometheus is asked again before its answer counts.
+const ANSWERS: usize = 8;
+
 /// A query that the engines answer differently.
 #[derive(Debug)]
 pub struct Found {
@@ -68,6 +71,8 @@ pub struct Hunted {
     /// Queries that differ only because functions such as `sin` round differently: with exact ones in their place both
     /// engines agree.
     pub rounding: u64,
+    /// Queries to which Prometheus itself gives one answer now and another then, ours among them.
+    pub undefined: u64,
     /// What differs.
     pub found: Vec<Found>,
 }
@@ -88,11 +93,18 @@ impl Hunter {
         Ok(Self { theirs: Engine::start(binary, &["answer"])?, kinds })
     }
 
-    /// Asks the queries of `seed`; at most `most` differences are shrunk and reported.
+    /// Asks the queries of `seed`, each after telling `before`; at most `most` differences are shrunk and reported.
     ///
     /// # Errors
     /// Where Prometheus's engine fails.
-    pub fn hunt(&mut self, seed: u64, queries: u64, most: usize, hunted: &mut Hunted) -> Result<(), String> {
+    pub fn hunt(
+        &mut self,
+        seed: u64,
+        queries: u64,
+        most: usize,
+        hunted: &mut Hunted,
+        before: &dyn Fn(u64, &Request),
+    ) -> Result<(), String> {
         let mut random = Random::new(seed);
         let series = data::series(&mut random, self.kinds);
         let ours = Store::new(&series);
@@ -100,6 +112,7 @@ impl Hunter {
         let _: Answer = self.theirs.ask(&load)?;
         for _ in 0..queries {
             let (query, request) = self.draw(&mut random);
+            before(seed, &request);
             let (a, b) = (ours.ask(&request, &Never), self.theirs.ask::<Answer>(&request)?);
             hunted.asked += 1;
             hunted.with_series += u64::from(!b.series.is_empty());
@@ -112,6 +125,10 @@ impl Hunter {
                         .is_none()
                 {
                     hunted.rounding += 1;
+                    continue;
+                }
+                if self.once_agrees(&request, &a)? {
+                    hunted.undefined += 1;
                     continue;
                 }
                 let drawn = request.query.clone();
@@ -148,6 +165,16 @@ impl Hunter {
         let (end, step) = if instant { (start, 0) } else { (start + steps * step, step) };
         let request = Request { load: None, query: query.to_string(), start, end, step, options };
         (query, request)
+    }
+
+    /// Whether Prometheus answers as we do when it is asked again: the order of its maps is random.
+    fn once_agrees(&mut self, request: &Request, ours: &Answer) -> Result<bool, String> {
+        for _ in 0..ANSWERS {
+            if difference(&request.query, ours, &self.theirs.ask(request)?).is_none() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn differs(&mut self, case: &Case) -> Result<Option<String>, String> {

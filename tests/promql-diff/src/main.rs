@@ -4,17 +4,20 @@
 
 use std::process::ExitCode;
 
+use prometheus_engine::Request;
 use promql_diff::data::Kinds;
 use promql_diff::hunt::{Hunted, Hunter, QUERIES_PER_SEED};
 
 const USAGE: &str = "\
 Usage: promql-diff [--queries 100000] [--seed N] [--most 20] [--histograms yes|no] [--start-timestamps yes|no]
+                   [--print yes|no]
 
   --queries           how many queries to ask
   --seed              the first seed, of 100 queries each; random by default
   --most              how many differences to shrink and print; the rest is counted
   --histograms        whether some samples are native histograms
   --start-timestamps  whether some samples have start timestamps
+  --print             whether to print each query before it is asked
 
 Exits non-zero where something differs.";
 
@@ -30,7 +33,9 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<bool, String> {
-    let (mut queries, mut seed, mut most, mut kinds) = (100_000_u64, random_seed(), 20, Kinds::default());
+    let mut print = false;
+    let (mut queries, mut seed, mut most, mut kinds) =
+        (100_000_u64, random_seed(), 20, Kinds { histograms: true, start_timestamps: true });
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         let value = arguments.next().ok_or(USAGE)?;
@@ -41,25 +46,31 @@ fn run() -> Result<bool, String> {
             "--most" => most = number()?,
             "--histograms" => kinds.histograms = value == "yes",
             "--start-timestamps" => kinds.start_timestamps = value == "yes",
+            "--print" => print = value == "yes",
             _ => return Err(USAGE.to_owned()),
         }
     }
     println!("the first seed is {seed}");
     let mut hunter = Hunter::new(&prometheus_engine::binary()?, kinds)?;
     let mut hunted = Hunted::default();
+    let before = |seed: u64, request: &Request| {
+        if print {
+            eprintln!("{seed} {}..{} {} {}", request.start, request.end, request.step, request.query);
+        }
+    };
     while hunted.asked < queries {
         let printed = hunted.found.len();
         let asked = (queries - hunted.asked).min(QUERIES_PER_SEED);
-        hunter.hunt(seed, asked, most as usize, &mut hunted)?;
+        hunter.hunt(seed, asked, most as usize, &mut hunted, &before)?;
         for found in hunted.found.iter().skip(printed).take((most as usize).saturating_sub(printed)) {
             println!("{found}");
         }
         seed = seed.wrapping_add(1);
     }
-    let Hunted { asked, with_series, failed, annotated, rounding, found } = &hunted;
+    let Hunted { asked, with_series, failed, annotated, rounding, undefined, found } = &hunted;
     println!(
         "{asked} queries: {with_series} gave series, {failed} failed, {annotated} were annotated; {} differ, \
-         {rounding} more because of the rounding of transcendental functions",
+         {rounding} more because transcendental functions round, {undefined} to which Prometheus gives several answers",
         found.len()
     );
     Ok(found.is_empty())

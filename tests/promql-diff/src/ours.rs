@@ -1,12 +1,13 @@
 //! foxfire's engine over the same samples, answering in the same shape.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
-use model::Labels;
-use prometheus_engine::{Answer, Point, Request, ResultSeries, Series};
+use model::{CounterResetHint, FloatHistogram, Labels, Span};
+use prometheus_engine::{Answer, Histogram, Point, Request, ResultSeries, Series};
 use promql::{EngineOptions, Features, Interrupt, Plan, QueryError, QueryTime, QueryValue};
-use storage::{Select, SeriesSet};
+use storage::{HistogramColumn, Select, SeriesSet, StartTimestamps};
 
 /// Samples that queries are asked of.
 #[derive(Debug, Default)]
@@ -30,13 +31,25 @@ impl Store {
         let trimmed = matching.map(|series| {
             let first = series.timestamps.partition_point(|time| *time < select.min_time);
             let next = series.timestamps.partition_point(|time| *time <= select.max_time).max(first);
-            storage::Series::floats(
-                series.labels.clone(),
-                series.timestamps.get(first..next).unwrap_or_default().into(),
-                series.values.get(first..next).unwrap_or_default().into(),
-            )
+            let histograms = &series.histograms;
+            let h_first = histograms.timestamps.partition_point(|time| *time < select.min_time);
+            let h_next = histograms.timestamps.partition_point(|time| *time <= select.max_time).max(h_first);
+            let starts = &series.start_timestamps;
+            storage::Series {
+                labels: series.labels.clone(),
+                timestamps: part(&series.timestamps, first..next),
+                values: part(&series.values, first..next),
+                histograms: HistogramColumn {
+                    timestamps: part(&histograms.timestamps, h_first..h_next),
+                    values: part(&histograms.values, h_first..h_next),
+                },
+                start_timestamps: StartTimestamps {
+                    floats: part(&starts.floats, first..next),
+                    histograms: part(&starts.histograms, h_first..h_next),
+                },
+            }
         });
-        trimmed.filter(|series| !series.timestamps.is_empty()).collect()
+        trimmed.filter(|series| series.sample_count() > 0).collect()
     }
 
     /// Answers as Prometheus's engine does.
@@ -58,6 +71,7 @@ impl Store {
         let result = plan.evaluate(sets, interrupt)?;
         let mut answer = Answer { warnings: result.warnings, infos: result.infos, ..Answer::default() };
         let float = |t: i64, f: f64| Point { t, f, h: None };
+        let histogram = |t: i64, h: &FloatHistogram| Point { t, f: 0.0, h: Some(answered(h)) };
         match result.value {
             QueryValue::Scalar { timestamp, value } => {
                 answer.kind = "scalar".to_owned();
@@ -72,7 +86,10 @@ impl Store {
                 answer.kind = "vector".to_owned();
                 let series = samples.into_iter().map(|sample| ResultSeries {
                     labels: map(&sample.labels),
-                    points: vec![float(sample.timestamp, sample.value)],
+                    points: vec![match &sample.histogram {
+                        Some(h) => histogram(sample.timestamp, h),
+                        None => float(sample.timestamp, sample.value),
+                    }],
                 });
                 answer.series = series.collect();
             }
@@ -80,7 +97,9 @@ impl Store {
                 answer.kind = "matrix".to_owned();
                 let series = matrix.into_iter().map(|series| ResultSeries {
                     labels: map(&series.labels),
-                    points: series.points.into_iter().map(|(t, f)| float(t, f)).collect(),
+                    points: (series.points.iter().map(|(t, f)| float(*t, *f)))
+                        .chain(series.histograms.iter().map(|(t, h)| histogram(*t, h)))
+                        .collect(),
                 });
                 answer.series = series.collect();
             }
@@ -97,15 +116,86 @@ fn options(request: &Request) -> EngineOptions {
             extended_range_selectors: true,
             binop_fill_modifiers: true,
             delayed_name_removal: request.options.delayed_name_removal,
+            use_start_timestamps: request.options.start_timestamps,
+            ..Features::default()
         },
         ..EngineOptions::default()
     }
 }
 
+fn part<T: Clone>(all: &Arc<[T]>, range: Range<usize>) -> Arc<[T]> {
+    Arc::from(all.get(range).unwrap_or_default())
+}
+
 fn stored(series: &Series) -> storage::Series {
     let labels = series.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let values = Arc::from(series.f.clone());
-    storage::Series::floats(Labels::from_pairs(labels), Arc::from(series.t.clone()), values)
+    let mut floats = (Vec::new(), Vec::new(), Vec::new());
+    let mut histograms = (Vec::new(), Vec::new(), Vec::new());
+    for (at, time) in series.t.iter().enumerate() {
+        let start = series.st.get(at).copied();
+        if let Some(Some(histogram)) = series.h.get(at) {
+            histograms.0.push(*time);
+            histograms.1.push(Arc::new(given(histogram)));
+            histograms.2.extend(start);
+        } else {
+            floats.0.push(*time);
+            floats.1.push(series.f.get(at).copied().unwrap_or_default());
+            floats.2.extend(start);
+        }
+    }
+    storage::Series {
+        labels: Labels::from_pairs(labels),
+        timestamps: floats.0.into(),
+        values: floats.1.into(),
+        histograms: HistogramColumn { timestamps: histograms.0.into(), values: histograms.1.into() },
+        start_timestamps: StartTimestamps { floats: floats.2.into(), histograms: histograms.2.into() },
+    }
+}
+
+fn given(h: &Histogram) -> FloatHistogram {
+    let spans = |spans: &[(i64, i64)]| {
+        spans.iter().map(|(offset, length)| Span { offset: *offset as i32, length: *length as u32 }).collect()
+    };
+    FloatHistogram {
+        counter_reset_hint: match h.hint {
+            1 => CounterResetHint::CounterReset,
+            2 => CounterResetHint::NotCounterReset,
+            3 => CounterResetHint::Gauge,
+            _ => CounterResetHint::Unknown,
+        },
+        schema: h.schema,
+        zero_threshold: h.zt,
+        zero_count: h.zc,
+        count: h.count,
+        sum: h.sum,
+        positive_spans: spans(&h.ps),
+        negative_spans: spans(&h.ns),
+        positive_buckets: h.pb.clone(),
+        negative_buckets: h.nb.clone(),
+        custom_values: h.cv.clone(),
+    }
+}
+
+fn answered(h: &FloatHistogram) -> Histogram {
+    let spans = |spans: &[Span]| spans.iter().map(|s| (i64::from(s.offset), i64::from(s.length))).collect();
+    Histogram {
+        hint: match h.counter_reset_hint {
+            CounterResetHint::Unknown => 0,
+            CounterResetHint::CounterReset => 1,
+            CounterResetHint::NotCounterReset => 2,
+            CounterResetHint::Gauge => 3,
+        },
+        schema: h.schema,
+        zt: h.zero_threshold,
+        zc: h.zero_count,
+        count: h.count,
+        sum: h.sum,
+        ps: spans(&h.positive_spans),
+        ns: spans(&h.negative_spans),
+        pb: h.positive_buckets.clone(),
+        nb: h.negative_buckets.clone(),
+        cv: h.custom_values.clone(),
+    }
 }
 
 fn map(labels: &Labels) -> BTreeMap<String, String> {

@@ -1,5 +1,7 @@
 //! Makes a case that differs as small as it can be made.
 
+use std::ops::Range;
+
 use prometheus_engine::{Request, Series};
 
 use crate::node::Node;
@@ -15,15 +17,51 @@ pub struct Case {
     pub request: Request,
 }
 
+/// A way to make a case smaller.
+#[derive(Clone, Debug)]
+enum Edit {
+    Query(Node),
+    /// Without these series.
+    Series(Range<usize>),
+    /// Asked from here to there.
+    Times(i64, i64),
+    /// Without these samples of a series.
+    Samples(usize, Range<usize>),
+}
+
+impl Edit {
+    fn apply(self, case: &Case) -> Case {
+        let mut case = case.clone();
+        match self {
+            Self::Query(query) => {
+                case.request.query = query.to_string();
+                case.query = query;
+            }
+            Self::Series(range) => drop(case.series.drain(range)),
+            Self::Times(start, end) => (case.request.start, case.request.end) = (start, end),
+            Self::Samples(at, range) => {
+                if let Some(series) = case.series.get_mut(at) {
+                    drop_samples(series, range);
+                }
+            }
+        }
+        case
+    }
+}
+
 /// The smallest case found that still `differs`. Asks at most some thousand times.
+///
+/// # Errors
+/// Those of `differs`.
 pub fn shrink(
     mut case: Case,
     mut differs: impl FnMut(&Case) -> Result<bool, String>,
 ) -> Result<Case, String> {
     let mut left = 3_000;
     'again: while left > 0 {
-        for smaller in candidates(&case) {
+        for edit in edits(&case) {
             left -= 1;
+            let smaller = edit.apply(&case);
             if left > 0 && differs(&smaller)? {
                 case = smaller;
                 continue 'again;
@@ -34,64 +72,41 @@ pub fn shrink(
     Ok(case)
 }
 
-fn candidates(case: &Case) -> Vec<Case> {
-    let mut all = Vec::new();
-    let size = case.query.to_string().len();
-    for query in case.query.smaller() {
-        let text = query.to_string();
-        if text.len() < size {
-            all.push(Case {
-                request: Request { query: text, ..case.request.clone() },
-                query,
-                ..case.clone()
-            });
-        }
-    }
-    let count = case.series.len();
-    let mut part = count.div_ceil(2);
-    while part > 0 {
-        for first in (0..count).step_by(part) {
-            let mut series = case.series.clone();
-            series.drain(first..count.min(first + part));
-            all.push(Case { series, ..case.clone() });
-        }
-        part /= 2;
-    }
-    if case.request.step > 0 && case.request.end > case.request.start {
-        for (start, end) in [
-            (case.request.start, case.request.end - case.request.step),
-            (case.request.start + case.request.step, case.request.end),
-        ] {
-            all.push(Case { request: Request { start, end, ..case.request.clone() }, ..case.clone() });
-        }
+/// Those that make the most of it first.
+fn edits(case: &Case) -> Vec<Edit> {
+    let mut all: Vec<Edit> = halves(case.series.len()).into_iter().map(Edit::Series).collect();
+    let size = case.request.query.len();
+    let queries = case.query.smaller().into_iter().filter(|query| query.to_string().len() < size);
+    all.extend(queries.map(Edit::Query));
+    let Request { start, end, step, .. } = case.request;
+    if step > 0 && end > start {
+        all.extend([Edit::Times(start, end - step), Edit::Times(start + step, end)]);
     }
     for (at, series) in case.series.iter().enumerate() {
-        let count = series.t.len();
-        let mut part = count.div_ceil(2);
-        while part > 0 && (count > 8 || part <= count) {
-            for first in (0..count).step_by(part) {
-                let last = count.min(first + part);
-                if last - first < count {
-                    let mut all_series = case.series.clone();
-                    if let Some(series) = all_series.get_mut(at) {
-                        drop_samples(series, first, last);
-                    }
-                    all.push(Case { series: all_series, ..case.clone() });
-                }
-            }
-            part /= 2;
-        }
+        all.extend(halves(series.t.len()).into_iter().map(|range| Edit::Samples(at, range)));
     }
     all
 }
 
-fn drop_samples(series: &mut Series, first: usize, last: usize) {
-    series.t.drain(first..last);
-    series.f.drain(first..last);
+/// Halves, quarters … down to single ones.
+fn halves(count: usize) -> Vec<Range<usize>> {
+    let mut all = Vec::new();
+    let mut part = count.div_ceil(2);
+    while part > 0 {
+        let parts = (0..count).step_by(part).map(|first| first..count.min(first + part));
+        all.extend(parts.filter(|range| range.len() < count || count == 1));
+        part = if part == 1 { 0 } else { part.div_ceil(2) };
+    }
+    all
+}
+
+fn drop_samples(series: &mut Series, range: Range<usize>) {
+    series.t.drain(range.clone());
+    series.f.drain(range.clone());
     if !series.h.is_empty() {
-        series.h.drain(first..last);
+        series.h.drain(range.clone());
     }
     if !series.st.is_empty() {
-        series.st.drain(first..last);
+        series.st.drain(range);
     }
 }

@@ -14,10 +14,11 @@ fn foxfire_answers_as_prometheus_does() {
             return;
         }
     };
-    let mut hunter = Hunter::new(&binary, Kinds::default()).expect("the engine starts");
+    let mut hunter =
+        Hunter::new(&binary, Kinds { histograms: true, start_timestamps: true }).expect("the engine starts");
     let mut hunted = Hunted::default();
     for seed in 0..20 {
-        hunter.hunt(seed, QUERIES_PER_SEED, 3, &mut hunted).expect("the engine answers");
+        hunter.hunt(seed, QUERIES_PER_SEED, 3, &mut hunted, &|_, _| ()).expect("the engine answers");
     }
     for found in hunted.found.iter().take(3) {
         println!("{found}");

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::day::{self, Figures, Outcome};
 use crate::explore::hunt::hunt;
 use crate::explore::scenario::{Kind, Scenario};
-use crate::explore::search::{Bounds, explore};
+use crate::explore::search::{Bounds, Explored, explore};
 use crate::lock;
 use crate::marks::MARKS;
 use crate::mutant::Mutant;
@@ -206,12 +206,15 @@ fn explorations(options: &Options, out: &mut (dyn Write + Send)) -> std::io::Res
     let threads = usize::try_from(options.number("threads", 2)).unwrap_or(1);
     writeln!(
         out,
-        "| scenario | P | F | schedules run | to their end | states | end states audited | port calls | exhausted | violations |"
+        "| scenario | P | F | schedules run | to their end | states | end states audited | port calls | CPU s | exhausted | violations |"
     )?;
-    writeln!(out, "|---|---:|---:|---:|---:|---:|---:|---:|---|---:|")?;
-    let mut clean = true;
+    writeln!(out, "|---|---:|---:|---:|---:|---:|---:|---:|---:|---|---:|")?;
+    let (mut clean, mut exhausted, mut found) = (true, true, 0);
+    let mut sum = Explored::default();
+    let began = cpu_seconds();
     let mut json = Vec::new();
     for kind in kinds {
+        let before = cpu_seconds();
         let scenario = match Scenario::new(kind, options.mutant()) {
             Ok(scenario) => scenario,
             Err(violation) => {
@@ -224,12 +227,13 @@ fn explorations(options: &Options, out: &mut (dyn Write + Send)) -> std::io::Res
         let violations = u64::from(explored.violation.is_some());
         writeln!(
             out,
-            "| {kind:?} | {preemptions} | {faults} | {} | {} | {} | {} | {} | {} | {violations} |",
+            "| {kind:?} | {preemptions} | {faults} | {} | {} | {} | {} | {} | {:.1} | {} | {violations} |",
             explored.executions,
             explored.complete,
             explored.states,
             explored.finals,
             explored.port_calls,
+            cpu_seconds() - before,
             if explored.exhausted { "yes" } else { "no" },
         )?;
         out.flush()?;
@@ -237,14 +241,43 @@ fn explorations(options: &Options, out: &mut (dyn Write + Send)) -> std::io::Res
             "scenario": format!("{kind:?}"), "preemptions": preemptions, "faults": faults,
             "schedules": explored.executions, "states": explored.states, "finals": explored.finals,
             "port_calls": explored.port_calls, "exhausted": explored.exhausted, "violations": violations,
+            "cpu_seconds": cpu_seconds() - before,
         }));
+        sum.executions += explored.executions;
+        sum.complete += explored.complete;
+        sum.states += explored.states;
+        sum.finals += explored.finals;
+        sum.port_calls += explored.port_calls;
         if let Some((violation, story)) = explored.violation {
             writeln!(out, "\n{violation}\n{story}")?;
         }
+        exhausted &= explored.exhausted;
+        found += violations;
         clean &= violations == 0 && explored.exhausted;
     }
+    writeln!(
+        out,
+        "| all | {preemptions} | {faults} | {} | {} | {} | {} | {} | {:.1} | {} | {} |",
+        sum.executions,
+        sum.complete,
+        sum.states,
+        sum.finals,
+        sum.port_calls,
+        cpu_seconds() - began,
+        if exhausted { "yes" } else { "no" },
+        found,
+    )?;
     writeln!(out, "\n{}", json!(json))?;
     Ok(clean)
+}
+
+/// The CPU time of this process so far, all its threads together; 0 where the system does not tell.
+fn cpu_seconds() -> f64 {
+    const TICKS_A_SECOND: f64 = 100.0;
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name, in parentheses, may have blanks. User and system time are the 12th and 13th after it.
+    let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_ascii_whitespace();
+    fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS_A_SECOND
 }
 
 fn mutants(options: &Options, out: &mut (dyn Write + Send)) -> std::io::Result<bool> {

@@ -96,6 +96,10 @@ pub struct Ledger {
     pub zombies: BTreeSet<i64>,
     /// Ticks, ms, of segments that slow scrapes wrote under another name than their task's.
     pub slow_ticks: BTreeSet<i64>,
+    /// Ticks, ms, of the rule group whose state was committed, and those whose commit had an unknown outcome.
+    pub rule_commits: BTreeSet<i64>,
+    /// See `rule_commits`.
+    pub rule_doubts: BTreeSet<i64>,
     /// When which targets were not to be scraped: (target, from, until), ms.
     pub absent: Vec<(u32, i64, i64)>,
     /// What was found.

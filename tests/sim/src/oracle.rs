@@ -144,7 +144,7 @@ impl Oracle {
                 _ => rules.push((labels, samples)),
             }
         }
-        check_rules(&rules)?;
+        check_rules(&rules, ledger)?;
         let mut found = Found::default();
         found.audited.samples = view.rows.values().map(|samples| samples.len() as u64).sum();
         for (target, records) in &records {
@@ -235,7 +235,11 @@ impl Oracle {
                 // Time did not advance: no series ends.
                 false => BTreeSet::new(),
             };
-            self.check_markers(target, *at, record, *previous_at, &previous, ledger)?;
+            let checked = self.check_markers(target, *at, record, *previous_at, &previous, ledger);
+            checked.map_err(|violation| {
+                let near = ordered.get(nth.saturating_sub(4)..(nth + 3).min(ordered.len()));
+                around(violation, near.unwrap_or_default())
+            })?;
             found.audited.markers += record.markers.len() as u64;
         }
         Ok(())
@@ -412,6 +416,21 @@ fn check_expected(
         }
     }
     expected.try_for_each(|(absent, _)| missing(absent))
+}
+
+/// A violation of S13, and the scrapes around it, in the order of their ticks.
+fn around(violation: Violation, near: &[(i64, bool, i64, &Record<'_>)]) -> Violation {
+    let told = near.iter().map(|(key, known, at, record)| {
+        let series: Vec<String> = record.real.iter().map(|(labels, _)| labels.to_string()).collect();
+        let hash = xxhash_rust::xxh3::xxh3_64(series.join(",").as_bytes()) & 0xffff;
+        let (real, markers) = (record.real.len(), record.markers.len());
+        format!(
+            "{} {key} at {at}: {real} series {hash:04x}, {markers} markers",
+            if *known { "tick" } else { "about" }
+        )
+    });
+    let detail = format!("{}; around: {}", violation.detail, told.collect::<Vec<_>>().join("; "));
+    Violation { detail, ..violation }
 }
 
 fn check_shape(rows: &Rows) -> Result<(), Violation> {

@@ -11,7 +11,7 @@ use platform::{
 use platform_sim::Handle;
 use tsdb::Scope;
 use tsdb::keys::{Keys, SegmentKey};
-use wire::{Head, Manifest};
+use wire::{Head, Manifest, RuleGroupState};
 
 use crate::ledger::{Ledger, Violation};
 use crate::lock;
@@ -119,13 +119,15 @@ impl Watch {
         let number = segment.shard.to_string().strip_prefix('s').and_then(|n| n.parse::<u64>().ok());
         if number.is_some_and(|number| (SLOW_SHARDS..2 * SLOW_SHARDS).contains(&number)) {
             lock(&self.ledger).slow_ticks.insert(segment.tick);
+            self.world.observe(segment.tick.unsigned_abs().rotate_left(1));
             self.marks.hit("slow_segment");
         }
         let late = self.world.now_ms() - segment.tick > LATE_MS;
         let may_come_late =
             matches!(put, Err(PlatformError::Ambiguous { .. })) && self.world.row(key).is_none();
-        if late || may_come_late {
-            lock(&self.ledger).zombies.insert(segment.tick);
+        if (late || may_come_late) && lock(&self.ledger).zombies.insert(segment.tick) {
+            // What may be seen depends on it.
+            self.world.observe(segment.tick.unsigned_abs());
         }
         match put {
             Ok(RowPut::Exists(row)) if row.value == *value => self.marks.hit("own_write_seen_as_exists"),
@@ -170,6 +172,30 @@ impl Watch {
         let blocks = Arc::new(Blocks { body, named: retired.chain(live.iter().cloned()).collect(), live });
         lock(&self.state).latest = Some(Arc::clone(&blocks));
         Some(blocks)
+    }
+
+    /// S12: the state of a rule group only moves on.
+    fn group_set(&self, before: Option<&Row>, value: &Bytes, cas: &Result<Cas, PlatformError>) {
+        let tick =
+            |value: &Bytes| wire::decode::<RuleGroupState>("state", value).map_or(0, |state| state.last_tick);
+        let after = tick(value);
+        let mut ledger = lock(&self.ledger);
+        match cas {
+            Ok(Cas::Done(_)) => {
+                let before = before.map_or(0, |row| tick(&row.value));
+                if after <= before {
+                    let detail = format!("the state of tick {after} follows that of {before}");
+                    ledger.violate(Violation::new("S12", detail));
+                }
+                ledger.rule_commits.insert(after);
+                self.world.observe(after.unsigned_abs());
+            }
+            Err(PlatformError::Ambiguous { .. }) => {
+                ledger.rule_doubts.insert(after);
+                self.world.observe(!after.unsigned_abs());
+            }
+            Ok(Cas::Lost(_)) | Err(_) => {}
+        }
     }
 
     fn head_set(&self, before: Option<&Row>, expected: u64, value: &Bytes, cas: &Result<Cas, PlatformError>) {
@@ -285,6 +311,12 @@ impl Rows for WatchedRows {
         value: Bytes,
     ) -> PlatformFuture<'a, Cas> {
         Box::pin(async move {
+            if key.partition == "alerts" {
+                let before = self.watch.world.row(key);
+                let cas = self.inner.compare_and_set(key, expected, value.clone()).await;
+                self.watch.group_set(before.as_ref(), &value, &cas);
+                return cas;
+            }
             if *key != self.watch.head {
                 return self.inner.compare_and_set(key, expected, value).await;
             }

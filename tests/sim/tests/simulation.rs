@@ -51,9 +51,13 @@ fn a_seed_is_a_history() {
 
 #[test]
 fn the_smallest_scenarios_are_explored_to_their_end() {
-    for (kind, preemptions, faults, at_least) in
-        [(Kind::WriteSmall, 1, 0, 1_000), (Kind::WriteSmall, 0, 1, 1_000), (Kind::Plan, 1, 1, 500)]
-    {
+    for (kind, preemptions, faults, at_least) in [
+        (Kind::WriteSmall, 1, 0, 1_000),
+        (Kind::WriteSmall, 0, 1, 1_000),
+        (Kind::Rules, 1, 0, 500),
+        (Kind::Rules, 0, 1, 500),
+        (Kind::Plan, 1, 1, 500),
+    ] {
         let bounds = Bounds { preemptions, faults, executions_max: u64::MAX };
         let explored = explore(&Scenario::new(kind, None).unwrap(), bounds, 1);
         assert_eq!(explored.violation, None, "{kind:?}");

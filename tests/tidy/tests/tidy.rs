@@ -15,6 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("wire", &["model"]),
     ("storage", &["model"]),
     ("promql", &["model", "storage"]),
+    ("promqltest", &["model", "promql", "storage"]),
     ("platform-system", &["platform"]),
     ("platform-local", &["platform", "platform-system"]),
     ("platform-metered", &["cost", "platform"]),
@@ -24,6 +25,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "config",
             "control",
+            "cost",
             "model",
             "platform",
             "platform-aws",
@@ -76,6 +78,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 /// Crates that compose or test: they may import any of ours.
 const COMPOSERS: &[&str] = &[
     "foxfire",
+    "aws",
     "tidy",
     "conformance",
     "e2e",
@@ -93,7 +96,18 @@ const COMPOSERS: &[&str] = &[
 const CONFINED: &[(&str, &[&str])] = &[
     ("axum", &["foxfire"]),
     ("clap", &["foxfire"]),
-    ("tokio", &["foxfire", "lambda", "platform-aws", "platform-local", "platform-system", "conformance"]),
+    (
+        "tokio",
+        &[
+            "foxfire",
+            "month-bench",
+            "lambda",
+            "platform-aws",
+            "platform-local",
+            "platform-system",
+            "conformance",
+        ],
+    ),
     ("hyper", &["platform-system"]),
     ("redb", &["platform-local"]),
     ("parquet", &["tsdb", "storage-bench"]),

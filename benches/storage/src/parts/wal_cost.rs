@@ -19,9 +19,9 @@ const TICKS: usize = 24;
 /// Ticks a month of 30 days.
 const TICKS_A_MONTH: f64 = 30.0 * 5_760.0;
 /// DynamoDB: dollars a million write units.
-const WRITE_UNITS_DOLLARS: f64 = 0.625;
+const WRITE_UNITS_DOLLARS: f64 = cost::US_EAST_1.dynamodb_write_unit * 1e6;
 /// S3: dollars a million PUTs.
-const PUTS_DOLLARS: f64 = 5.0;
+const PUTS_DOLLARS: f64 = cost::US_EAST_1.s3_put * 1e6;
 /// Most dollars a month.
 const DOLLARS_MAX: f64 = 15.0;
 

@@ -29,6 +29,13 @@ def use_host_dynamodb():
 
 
 @hooks.on_infra_start()
+def enforce_permissions():
+    from localstack_host import permissions
+
+    permissions.install()
+
+
+@hooks.on_infra_start()
 def run_schedules():
     from localstack_host import scheduler
 

@@ -197,3 +197,31 @@ fn very_many_series_make_fewer_and_larger_batches() {
     assert_eq!(batches(&PackSettings { series_max: 300_000, ..PackSettings::default() }), 15);
     assert_eq!(batches(&PackSettings::default()), 6);
 }
+
+#[test]
+fn for_functions_the_targets_of_an_interval_are_one_batch_that_is_scraped_at_once() {
+    let targets = vec![
+        target(1, 15_000, 14_200),
+        target(2, 15_000, 900),
+        target(3, 15_000, 7_100),
+        target(4, 60_000, 0),
+    ];
+    let slots = schedule(&snapshot(targets), 60_000, 120_000, &PackSettings::for_functions());
+    let found: Vec<(i64, u32, Vec<&str>)> =
+        slots.iter().map(|slot| (slot.due, slot.task.shard, sources(slot))).collect();
+    assert_eq!(
+        found,
+        [
+            (60_000, 0, vec!["4"]),
+            (60_900, 0, vec!["2", "3", "1"]),
+            (75_900, 0, vec!["2", "3", "1"]),
+            (90_900, 0, vec!["2", "3", "1"]),
+            (105_900, 0, vec!["2", "3", "1"]),
+        ]
+    );
+    for slot in &slots {
+        for target in &slot.task.targets {
+            assert_eq!(slot.due.rem_euclid(target.interval_ms.cast_signed()), target.offset_ms.cast_signed());
+        }
+    }
+}

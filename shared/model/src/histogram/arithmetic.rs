@@ -182,7 +182,8 @@ impl FloatHistogram {
     ) -> Kahan {
         let mut others = Kahan::from(other.zero_count);
         let mut threshold = other.zero_threshold;
-        while threshold > self.zero_threshold || threshold < self.zero_threshold {
+        let unsettled = |a: f64, b: f64| a != b && !a.is_nan() && !b.is_nan();
+        while unsettled(threshold, self.zero_threshold) {
             if self.zero_threshold > threshold {
                 (others, threshold) = other.zero_count_for(self.zero_threshold);
             }

@@ -378,3 +378,18 @@ fn what_is_no_histogram_is_refused_in_prometheus_words() {
     }
     assert!([0, 29].contains(&checked), "{checked}");
 }
+
+#[test]
+fn sums_with_what_is_no_number_are_those_of_prometheus() {
+    let Some(table) = fixtures::json("promql/json/engine/kahan_sum_inc.json") else { return };
+    let cases = table["cases"].as_object().unwrap();
+    assert_eq!(cases.len(), 6);
+    for (name, case) in cases {
+        // Prometheus tests both orders.
+        for (first, second) in [("first", "second"), ("second", "first")] {
+            let sum = Kahan::from(0.0).plus_value(float(&case[first])).plus_value(float(&case[second]));
+            let (got, expected) = (sum.total(), float(&case["expected"]));
+            assert!(got == expected || got.is_nan() && expected.is_nan(), "{name}: {got}");
+        }
+    }
+}

@@ -237,6 +237,23 @@ impl Histograms {
         self.entries.push((step, histogram));
     }
 
+    /// As [`Histograms::push`], unless there would then be more than `slots_max`.
+    ///
+    /// # Errors
+    /// [`QueryError::TooManySamples`]
+    pub(crate) fn push_within(
+        &mut self,
+        step: usize,
+        histogram: Arc<FloatHistogram>,
+        slots_max: usize,
+    ) -> Result<(), QueryError> {
+        if self.entries.len() >= slots_max {
+            return Err(QueryError::TooManySamples);
+        }
+        self.push(step, histogram);
+        Ok(())
+    }
+
     /// The histogram at `step`.
     pub(crate) fn get(&self, step: usize) -> Option<&Arc<FloatHistogram>> {
         let at = self.entries.binary_search_by_key(&step, |(step, _)| *step).ok()?;

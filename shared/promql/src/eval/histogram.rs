@@ -12,6 +12,7 @@ use model::labels::{BUCKET_LABEL, METRIC_NAME};
 use crate::annotations::Monotonicity;
 use crate::eval::Evaluator;
 use crate::eval::column::{Column, Scalar, Steps, Vector, VectorSeries};
+use crate::eval::corrections::Corrections;
 use crate::eval::index::LabelIndex;
 use crate::parser::ast::Span;
 use crate::plan::node::{HistogramQuantile, ScalarNode, VectorNode};
@@ -88,11 +89,14 @@ impl Evaluator<'_> {
         let before = self.limits.held();
         let mut quantiles = Vec::with_capacity(call.quantiles.len());
         for (node, span) in &call.quantiles {
-            let quantile = self.scalar(node, steps)?;
-            self.note_invalid_quantiles(&quantile, *span, steps);
-            quantiles.push(quantile);
+            quantiles.push((self.scalar(node, steps)?, *span));
         }
         let vector = self.vector(&call.vector, steps)?;
+        // The last annotation of a text counts: what is within comes before what is around it.
+        for (quantile, span) in &quantiles {
+            self.note_invalid_quantiles(quantile, *span, steps);
+        }
+        let quantiles: Vec<Scalar> = quantiles.into_iter().map(|(quantile, _)| quantile).collect();
         let histograms = self.histograms(&vector, call.vector_span);
         let conflicts = self.conflicts(&histograms, &vector, call.vector_span);
         let mut output = Vector::new();
@@ -101,9 +105,12 @@ impl Evaluator<'_> {
                 self.native_quantiles(call, &quantiles, series, conflicts, &mut output)?;
             }
         }
+        let mut corrections = Corrections::default();
         for (histogram, conflicts) in histograms.iter().zip(&conflicts.of_classic) {
-            self.quantile_columns(call, &quantiles, (histogram, conflicts), &vector, steps, &mut output)?;
+            let results = (&mut output, &mut corrections);
+            self.quantile_columns(call, &quantiles, (histogram, conflicts), &vector, steps, results)?;
         }
+        corrections.annotate(&mut self.annotations, call.vector_span, steps.count);
         self.finish(before, vector.len(), output, steps)
     }
 
@@ -215,7 +222,7 @@ impl Evaluator<'_> {
         (histogram, conflicts): (&Histogram, &BTreeSet<usize>),
         vector: &Vector,
         steps: Steps,
-        output: &mut Vector,
+        (output, corrections): (&mut Vector, &mut Corrections),
     ) -> Result<(), QueryError> {
         let name = if self.delayed_name_removal { histogram.labels.metric_name() } else { "" };
         let mut buckets = Vec::new();
@@ -237,7 +244,7 @@ impl Evaluator<'_> {
                         max_time,
                         samples: 1,
                     };
-                    self.annotations.forced_monotonicity(name, call.vector_span, forced);
+                    corrections.note(name, step, forced);
                 }
                 columns.push(call, number, q, step, value);
             }

@@ -4,6 +4,7 @@
 //! mod         the evaluator: dispatch, limits, what a query's result is made of
 //! column      values of a series over steps       index        label sets to numbers
 //! selector    samples to columns                  range        samples to windows; functions over windows
+//! corrections what histogram_quantile corrected
 //! binary      operators                           aggregate    aggregations, topk and its kin in select_k
 //! function    functions of vectors                histogram    quantiles of classic histograms
 //! labels      label_replace, label_join, sort     info         info()
@@ -16,6 +17,7 @@
 mod aggregate;
 mod binary;
 mod column;
+mod corrections;
 pub(crate) mod date;
 mod function;
 mod histogram;
@@ -67,6 +69,7 @@ pub(crate) fn evaluate(input: &Input<'_>) -> Result<QueryResult, QueryError> {
         lookback_ms: input.options.lookback_delta_ms,
         delayed_name_removal: input.options.features.delayed_name_removal,
         use_start_timestamps: input.options.features.use_start_timestamps,
+        type_and_unit_labels: input.options.features.type_and_unit_labels,
         annotations: Annotations::default(),
         limits: Limits::new(input.options.samples_max, input.interrupt),
     };
@@ -86,6 +89,7 @@ struct Evaluator<'a> {
     lookback_ms: i64,
     delayed_name_removal: bool,
     use_start_timestamps: bool,
+    type_and_unit_labels: bool,
     annotations: Annotations,
     limits: Limits<'a>,
 }

@@ -7,6 +7,7 @@
 mod counter;
 mod extended;
 mod histograms;
+mod load;
 mod mixed;
 mod over_time;
 mod regression;
@@ -18,10 +19,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use model::Labels;
-use storage::Series;
 
 use crate::eval::column::{Column, Histograms, Scalar, Steps, Vector, VectorSeries, histogram_samples};
 use crate::eval::index::LabelIndex;
+use crate::eval::range::load::subquery_steps;
 use crate::eval::range::mixed::{MixedWindow, RangeHistograms};
 use crate::eval::result::matrix_series;
 use crate::eval::{Evaluator, METADATA_LABELS, same_labels};
@@ -493,73 +494,18 @@ impl<'a> Evaluator<'a> {
 
     fn note_doubtful_counter(&mut self, call: &OverRange, labels: &Labels) {
         let name = labels.metric_name();
-        let doubtful = matches!(call.function, RangeFunction::Rate | RangeFunction::Increase)
-            && !name.is_empty()
-            && !COUNTER_SUFFIXES.iter().any(|suffix| name.ends_with(suffix));
-        if doubtful {
+        if !matches!(call.function, RangeFunction::Rate | RangeFunction::Increase) || name.is_empty() {
+            return;
+        }
+        if self.type_and_unit_labels {
+            let metric_type = labels.value("__type__");
+            if !matches!(metric_type, "counter" | "histogram") {
+                self.annotations.not_typed_as_a_counter(metric_type, name, call.first_argument_span);
+            }
+        } else if !COUNTER_SUFFIXES.iter().any(|suffix| name.ends_with(suffix)) {
             self.annotations.possibly_not_a_counter(name, call.first_argument_span);
         }
     }
-
-    /// The series of a range. Those of a subquery stay held.
-    fn load(
-        &mut self,
-        range: &RangeNode,
-        windows: Windows,
-        with_starts: bool,
-    ) -> Result<Vec<RangeSeries<'a>>, QueryError> {
-        match &range.input {
-            RangeInput::Selector { select, stats_only, .. } => {
-                let (sets, extent) = (self.sets, windows.extent());
-                let series = sets.get(*select).into_iter().flatten().map(|series| {
-                    let (timestamps, values) = reachable(series, extent);
-                    RangeSeries {
-                        labels: series.labels.clone(),
-                        drop_name: false,
-                        starts: if with_starts { reachable_starts(series, extent) } else { Cow::default() },
-                        timestamps,
-                        values,
-                        histograms: Self::reachable_histograms(series, extent, *stats_only, with_starts),
-                    }
-                });
-                let any = |series: &RangeSeries<'_>| {
-                    !series.timestamps.is_empty() || !series.histograms.timestamps.is_empty()
-                };
-                Ok(series.filter(any).collect())
-            }
-            RangeInput::Subquery { expr, .. } => {
-                let inner = subquery_steps(range, windows.steps);
-                let vector = self.vector(expr, inner)?;
-                Ok(vector
-                    .into_iter()
-                    .map(|series| {
-                        let (timestamps, values): (Vec<i64>, Vec<f64>) =
-                            series.column.iter().map(|(step, value)| (inner.time(step), value)).unzip();
-                        RangeSeries {
-                            labels: series.labels,
-                            drop_name: series.drop_name,
-                            timestamps: Cow::Owned(timestamps),
-                            values: Cow::Owned(values),
-                            starts: Cow::default(),
-                            histograms: Self::subquery_histograms(&series.histograms, inner),
-                        }
-                    })
-                    .collect())
-            }
-        }
-    }
-}
-
-/// Since when the floats count that [`reachable`] gives; empty if nothing is known.
-fn reachable_starts(series: &Series, extent: (i64, i64)) -> Cow<'_, [i64]> {
-    let starts = &series.start_timestamps.floats;
-    if starts.is_empty() {
-        return Cow::default();
-    }
-    let in_extent = |time: i64| time > extent.0 && time <= extent.1;
-    let samples = series.timestamps.iter().zip(series.values.iter()).zip(starts.iter());
-    let kept = samples.filter(|((time, value), _)| in_extent(**time) && !model::value::is_stale_nan(**value));
-    Cow::Owned(kept.map(|(_, start)| *start).collect())
 }
 
 fn stateless<F: Fn(&Window<'_>) -> Option<f64>>(function: F) -> Stateless<F> {
@@ -571,31 +517,6 @@ fn bounds(range: &RangeNode) -> Bounds {
         RangeInput::Selector { bounds, .. } => bounds,
         RangeInput::Subquery { .. } => Bounds::Plain,
     }
-}
-
-/// The instants at which the inside of a subquery is evaluated: multiples of its step.
-fn subquery_steps(range: &RangeNode, steps: Steps) -> Steps {
-    let RangeInput::Subquery { step_ms, .. } = range.input else { return Steps { count: 0, ..steps } };
-    let first = range.at.unwrap_or(steps.start).saturating_sub(range.offset_ms);
-    let end = range.at.unwrap_or_else(|| steps.end()).saturating_sub(range.offset_ms);
-    let bound = first.saturating_sub(range.range_ms);
-    // The first multiple of the step after the bound.
-    let start = bound.saturating_sub(bound.rem_euclid(step_ms)).saturating_add(step_ms);
-    Steps::between(start, end, step_ms)
-}
-
-/// The part of a stored series that windows can reach, without stale markers.
-fn reachable<'a>(series: &'a Series, extent: (i64, i64)) -> (Cow<'a, [i64]>, Cow<'a, [f64]>) {
-    let first = series.timestamps.partition_point(|time| *time <= extent.0);
-    let next = series.timestamps.partition_point(|time| *time <= extent.1).max(first);
-    let timestamps = series.timestamps.get(first..next).unwrap_or_default();
-    let values = series.values.get(first..next).unwrap_or_default();
-    if !values.iter().any(|value| model::value::is_stale_nan(*value)) {
-        return (Cow::Borrowed(timestamps), Cow::Borrowed(values));
-    }
-    let kept = timestamps.iter().zip(values).filter(|(_, value)| !model::value::is_stale_nan(**value));
-    let (timestamps, values): (Vec<i64>, Vec<f64>) = kept.unzip();
-    (Cow::Owned(timestamps), Cow::Owned(values))
 }
 
 fn seconds(time_ms: i64) -> f64 {

@@ -168,7 +168,7 @@ fn mixed_columns(
             }
             Newest::Histogram(at) => {
                 if let Some(histogram) = values.get(at) {
-                    found.push(step, Arc::clone(histogram));
+                    found.push_within(step, Arc::clone(histogram), slots_max)?;
                 }
             }
         }

@@ -9,6 +9,7 @@
 mod build;
 mod call;
 mod duration;
+mod explain;
 pub(crate) mod function;
 pub(crate) mod node;
 mod reads;

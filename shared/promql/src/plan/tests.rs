@@ -12,6 +12,7 @@ fn options() -> EngineOptions {
     EngineOptions {
         features: Features {
             use_start_timestamps: true,
+            type_and_unit_labels: false,
             experimental_functions: true,
             extended_range_selectors: true,
             binop_fill_modifiers: true,

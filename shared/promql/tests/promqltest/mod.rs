@@ -21,6 +21,7 @@ pub(crate) fn suite_options() -> EngineOptions {
             binop_fill_modifiers: true,
             delayed_name_removal: true,
             use_start_timestamps: true,
+            type_and_unit_labels: false,
         },
         ..EngineOptions::default()
     }

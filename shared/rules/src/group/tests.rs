@@ -234,7 +234,7 @@ fn an_alert_on_a_recorded_series_follows_it_through_the_engine() {
     let runner = crate::EngineRunner {
         engine: promql::EngineOptions::default(),
         timeout: Duration::from_secs(100_000),
-        clock: std::sync::Arc::new(StepClock::default()),
+        clock: Arc::new(StepClock::default()),
     };
     let mut state = RuleGroupState::default();
     let mut seen = Vec::new();
@@ -258,4 +258,26 @@ fn an_alert_on_a_recorded_series_follows_it_through_the_engine() {
     }
     let expected = [&["inactive"; 10][..], &["pending"], &["firing"; 3]].concat();
     assert_eq!(seen, expected);
+}
+
+/// Answers whatever it is asked with one histogram.
+struct OneHistogram;
+
+impl QueryRunner for OneHistogram {
+    fn instant<'a>(&'a self, _: &'a str, at_ms: i64, _: &'a dyn Queryable) -> crate::QueryFuture<'a> {
+        let histogram = model::FloatHistogram { count: 2.0, ..model::FloatHistogram::default() };
+        let mut sample = promql::VectorSample::float(labels(&[("l", "x")]), at_ms, 0.0);
+        sample.histogram = Some(Arc::new(histogram));
+        Box::pin(std::future::ready(Ok(vec![sample])))
+    }
+}
+
+#[test]
+fn recorded_histograms_are_written_as_histograms() {
+    let group = group(vec![recording("test_rule", "e", &[])]);
+    let evaluation = evaluate(&group, TICK, &RuleGroupState::default(), &EmptyStore, &OneHistogram);
+    let scrape = &evaluation.scrapes[0];
+    assert!(scrape.samples.is_empty());
+    assert_eq!(scrape.histograms[0].labels, labels(&[("__name__", "test_rule"), ("l", "x")]));
+    assert_eq!(scrape.histograms[0].value.count, 2.0);
 }

@@ -38,7 +38,7 @@ fn select(overlay: &Overlay<'_>, name: &str, min_time: i64, max_time: i64) -> Ve
 }
 
 fn results(of: &[(Labels, f64)]) -> Results {
-    of.iter().cloned().collect()
+    of.iter().map(|(labels, value)| (labels.clone(), Recorded::Float(*value))).collect()
 }
 
 #[test]
@@ -122,4 +122,28 @@ fn questions_about_labels_see_new_series() {
     assert_eq!(block_on(overlay.series(&query)).unwrap().len(), 2);
     query.max_time = NOW - 1;
     assert_eq!(block_on(overlay.series(&query)).unwrap(), [metric("m", "a")]);
+}
+
+#[test]
+fn histograms_take_the_place_of_stale_markers_and_make_new_series() {
+    let store = store();
+    let mut overlay = Overlay::new(&store, NOW);
+    let histogram = Arc::new(model::FloatHistogram { count: 3.0, ..model::FloatHistogram::default() });
+    let new =
+        [metric("m", "a"), metric("m", "new")].map(|m| (m, Recorded::Histogram(Arc::clone(&histogram))));
+    overlay.add(new.into_iter().collect(), Ended::Exactly(Vec::new()));
+    let mut ended = Series::floats(metric("m", "a"), Arc::from([NOW]), Arc::from([stale_nan()]));
+    insert(&mut ended, NOW, &Recorded::Histogram(Arc::clone(&histogram)));
+    assert!(ended.timestamps.is_empty() && ended.histograms.values[0].bit_eq(&histogram));
+    insert(&mut ended, NOW, &Recorded::Float(1.0));
+    assert!(ended.timestamps.is_empty(), "what is there stays");
+    let select = Select {
+        matchers: vec![Matcher::equal("__name__", "m"), Matcher::equal("i", "new")],
+        min_time: 0,
+        max_time: NOW,
+        hints: storage::SelectHints::default(),
+    };
+    let limits = Limits { samples_max: 1000, deadline: i64::MAX };
+    let sets = block_on(overlay.select(&[select], limits)).unwrap();
+    assert_eq!(&*sets[0][0].histograms.timestamps, [NOW]);
 }

@@ -48,7 +48,7 @@ fn home(mutant: Mutant) -> (Kind, u8, u8) {
         Mutant::PayloadByCause => (Kind::WriteBulky, 0, 0),
         Mutant::ForgetTombstones => (Kind::Delete, 0, 0),
         Mutant::ExistsIsCreated | Mutant::ReverseList => (Kind::Chain, 0, 0),
-        Mutant::BlindGroupState => (Kind::Rules, 0, 1),
+        Mutant::BlindGroupState => (Kind::Rules, 1, 0),
         Mutant::BlindHead => (Kind::MergeTwice, 1, 0),
         Mutant::NoFence | Mutant::RepeatedNames => (Kind::Orphan, 1, 0),
         Mutant::DeleteBeforeCommit => (Kind::Orphan, 0, 1),

@@ -10,12 +10,11 @@ use lambda::{Function, Parts};
 mod events;
 
 fn main() -> ExitCode {
-    lambda::start(wire)
+    lambda::start("collector", wire)
 }
 
 fn wire(parts: &Parts) -> Function {
     let collector = Collector::new(parts.platform.clone(), Arc::clone(&parts.store));
     let collector = collector.counting(Arc::clone(&parts.metrics));
-    let clock = Arc::clone(&parts.platform.clock);
-    Function::new("collector", clock).scheduled("collect", lambda::collect_task, collector)
+    Function::new(parts).scheduled("collect", lambda::collect_task, collector)
 }

@@ -199,3 +199,59 @@ impl Results {
         (Histograms::new(self.histograms), self.errors)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model::CounterResetHint::{CounterReset, NotCounterReset, Unknown};
+
+    use super::*;
+
+    fn histogram(case: &serde_json::Value) -> Arc<FloatHistogram> {
+        let floats = |name: &str| {
+            let values = case[name].as_array().into_iter().flatten();
+            values.map(|value| value.as_f64().expect("a number")).collect::<Vec<f64>>()
+        };
+        let spans = case["PositiveSpans"].as_array().into_iter().flatten().map(|span| model::Span {
+            offset: span["Offset"].as_i64().expect("an offset") as i32,
+            length: span["Length"].as_u64().expect("a length") as u32,
+        });
+        let number = |name: &str| case[name].as_f64().expect("a number");
+        Arc::new(FloatHistogram {
+            counter_reset_hint: match case["CounterResetHint"].as_i64() {
+                Some(0) => Unknown,
+                Some(1) => CounterReset,
+                Some(2) => NotCounterReset,
+                _ => Gauge,
+            },
+            schema: number("Schema") as i32,
+            count: number("Count"),
+            sum: number("Sum"),
+            positive_spans: spans.collect(),
+            positive_buckets: floats("PositiveBuckets"),
+            custom_values: floats("CustomValues"),
+            ..FloatHistogram::default()
+        })
+    }
+
+    #[test]
+    fn histograms_are_added_and_subtracted_as_in_prometheus() {
+        let table = fixtures::json("promql/json/engine/vector_elem_binop_histograms.json");
+        let Some(table) = table else { return };
+        let cases = table["cases"].as_array().expect("cases");
+        assert_eq!(cases.len(), 6);
+        for case in cases {
+            let op = if case["op"] == 57_383 { BinaryOp::Add } else { BinaryOp::Sub };
+            let (a, b) = (histogram(&case["hlhs"]), histogram(&case["hrhs"]));
+            match operate(op, false, Sample::Histogram(&a), Sample::Histogram(&b)) {
+                (Outcome::Histogram(got), remark) => {
+                    assert!(got.bit_eq(&histogram(&case["want"])), "{}: {got:?}", case["name"]);
+                    assert_eq!(remark == Some(Remark::Reconciled), !case["wantInfo"].is_null());
+                    assert!(case["wantErr"].is_null());
+                }
+                // What is computed is dropped with the warning.
+                (Outcome::Error(Remark::Collision), None) => assert!(!case["wantErr"].is_null()),
+                _ => panic!("{}", case["name"]),
+            }
+        }
+    }
+}

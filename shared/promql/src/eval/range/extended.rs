@@ -9,7 +9,8 @@ use crate::eval::Evaluator;
 use crate::eval::column::{Column, Histograms, Steps, Vector};
 use crate::eval::range::counter::Kind;
 use crate::eval::range::histograms::{self, Note};
-use crate::eval::range::{RangeSeries, Window, Windows, reachable};
+use crate::eval::range::load::{reachable, reachable_histograms};
+use crate::eval::range::{RangeSeries, Window, Windows};
 use crate::plan::node::{InstantSelector, Source};
 use crate::query::QueryError;
 
@@ -94,7 +95,7 @@ fn smoothed_mixed(
         timestamps,
         values,
         starts: std::borrow::Cow::default(),
-        histograms: Evaluator::reachable_histograms(series, everything, selector.stats_only, false),
+        histograms: reachable_histograms(series, everything, selector.stats_only, false),
     };
     let (mut column, mut found) = (Column::default(), Histograms::default());
     windows.slide_mixed(&series, |window| {

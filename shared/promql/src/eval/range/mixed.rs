@@ -4,14 +4,12 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use model::FloatHistogram;
-use storage::Series;
 
 use crate::annotations::HistogramOperation;
 use crate::eval::Evaluator;
-use crate::eval::column::{Column, Histograms, Steps, histogram_samples};
+use crate::eval::column::{Column, Histograms, histogram_samples};
 use crate::eval::range::histograms::{self, Note};
 use crate::eval::range::{RangeSeries, Window, WindowFunction, WindowSizes, Windows, counter, seconds};
-use crate::eval::selector::without_buckets;
 use crate::parser::ast::Span;
 use crate::plan::function::RangeFunction;
 use crate::plan::node::{Bounds, OverRange};
@@ -144,8 +142,10 @@ impl Evaluator<'_> {
             self.limits.work(samples)?;
             match self.mixed_value(call, series, window, function)? {
                 Some(Value::Float(value)) => column.push_within(window.floats.step, value, slots_max)?,
-                Some(Value::Histogram(value)) => found.push(window.floats.step, Arc::new(value)),
-                Some(Value::Shared(value)) => found.push(window.floats.step, value),
+                Some(Value::Histogram(value)) => {
+                    found.push_within(window.floats.step, Arc::new(value), slots_max)?
+                }
+                Some(Value::Shared(value)) => found.push_within(window.floats.step, value, slots_max)?,
                 None => {}
             }
             Ok(())
@@ -265,59 +265,6 @@ impl Evaluator<'_> {
                 Note::Collision => self.annotations.counter_reset_collision(Aggregation, span),
                 Note::Overlap => self.annotations.start_time_overlap(name, span),
             }
-        }
-    }
-
-    /// The native histograms of a stored series that windows can reach.
-    pub(super) fn reachable_histograms<'b>(
-        series: &'b Series,
-        extent: (i64, i64),
-        stats_only: bool,
-        with_starts: bool,
-    ) -> RangeHistograms<'b> {
-        let times = &series.histograms.timestamps;
-        if times.is_empty() {
-            return RangeHistograms::default();
-        }
-        let first = times.partition_point(|time| *time <= extent.0);
-        let next = times.partition_point(|time| *time <= extent.1).max(first);
-        let timestamps = times.get(first..next).unwrap_or_default();
-        let values = series.histograms.values.get(first..next).unwrap_or_default();
-        let starts = if with_starts {
-            series.start_timestamps.histograms.get(first..next).unwrap_or_default()
-        } else {
-            &[]
-        };
-        let values = if stats_only { Cow::Owned(without_buckets(values)) } else { Cow::Borrowed(values) };
-        if !values.iter().any(|value| value.is_stale()) {
-            let (timestamps, starts) = (Cow::Borrowed(timestamps), Cow::Borrowed(starts));
-            return RangeHistograms { timestamps, values, starts };
-        }
-        let kept = |at: &usize| values.get(*at).is_some_and(|value| !value.is_stale());
-        let kept: Vec<usize> = (0..values.len()).filter(kept).collect();
-        let times_of = |of: &[i64]| kept.iter().filter_map(|at| of.get(*at).copied()).collect();
-        RangeHistograms {
-            timestamps: Cow::Owned(times_of(timestamps)),
-            starts: Cow::Owned(times_of(starts)),
-            values: Cow::Owned(kept.iter().filter_map(|at| values.get(*at).cloned()).collect()),
-        }
-    }
-
-    /// A series of a subquery: what is known of counter resets is forgotten, for samples may be missing or repeated.
-    pub(super) fn subquery_histograms(histograms: &Histograms, steps: Steps) -> RangeHistograms<'static> {
-        use model::CounterResetHint::{CounterReset, NotCounterReset, Unknown};
-        let forget = |histogram: &Arc<FloatHistogram>| match histogram.counter_reset_hint {
-            CounterReset | NotCounterReset => {
-                Arc::new(FloatHistogram { counter_reset_hint: Unknown, ..FloatHistogram::clone(histogram) })
-            }
-            _ => Arc::clone(histogram),
-        };
-        let (timestamps, values): (Vec<i64>, Vec<_>) =
-            histograms.iter().map(|(step, histogram)| (steps.time(step), forget(histogram))).unzip();
-        RangeHistograms {
-            timestamps: Cow::Owned(timestamps),
-            values: Cow::Owned(values),
-            starts: Cow::Borrowed(&[]),
         }
     }
 

@@ -5,6 +5,7 @@ use super::{Deep, Kind, Parsed, Parser, Token};
 use crate::parser::ast::{
     At, BinaryOp, DurationExpr, DurationExprKind, Expr, ExprKind, MatrixSelector, Offset, Span, Subquery,
 };
+use crate::parser::check::check;
 use crate::parser::literal;
 use crate::parser::token::{Keyword, QueryWord};
 
@@ -25,7 +26,11 @@ impl Parser<'_> {
                 Kind::LeftBracket => {
                     self.advance()?;
                     operand = self.brackets(operand, token)?;
-                    self.check_depth(operand.depth)?;
+                    if let Err(too_deep) = self.check_depth(operand.depth) {
+                        // Prometheus bounds no depth, so what else is wrong with it is what is said.
+                        let checked = check(self.text, &mut operand.expr);
+                        return Err(checked.err().unwrap_or(too_deep));
+                    }
                 }
                 Kind::At => {
                     self.advance()?;
