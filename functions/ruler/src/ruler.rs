@@ -144,6 +144,11 @@ impl Ruler {
         if alerts.is_empty() {
             return;
         }
+        futures::join!(self.send(alerts, loaded), self.publish(alerts, loaded));
+    }
+
+    /// Tells all Alertmanagers.
+    async fn send(&self, alerts: &[Alert], loaded: &Loaded) {
         let alerting = &loaded.config.alerting;
         let mut last_good = LastGood::default();
         let found = discovery::alertmanagers(alerting, &*self.platform.files, &mut last_good).await;
@@ -153,6 +158,20 @@ impl Ruler {
             self.metrics.notified(&result.url, result.alerts, result.error.is_some());
             if let Some(error) = result.error {
                 tracing::error!(alertmanager = result.url, count = result.alerts, %error, "Error sending alerts");
+            }
+        }
+    }
+
+    /// Tells the alert topic, where there is one.
+    async fn publish(&self, alerts: &[Alert], loaded: &Loaded) {
+        let Some(topic) = &self.platform.alert_topic else { return };
+        let external_labels = &loaded.config.global.external_labels;
+        let now = self.platform.clock.now_ms();
+        let results = notify::publish(alerts, &loaded.config.alerting, external_labels, &**topic, now).await;
+        for result in results {
+            self.metrics.notified("topic", result.alerts, result.error.is_some());
+            if let Some(error) = result.error {
+                tracing::error!(count = result.alerts, %error, "Error publishing alerts");
             }
         }
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use control::ConfigCache;
 use model::{MatchOp, Matcher};
-use platform::{Deadline, Handler, HttpMethod, Platform, Retry};
+use platform::{Deadline, Handler, HttpMethod, Notice, Platform, PlatformFuture, Retry, Topic};
 use platform_sim::{Answer, Fate, Join, RandomFaults, ScriptedFaults, World};
 use promql::EngineOptions;
 use ruler_function::{RulePlanner, Ruler, RulerError, RulerSettings};
@@ -269,4 +269,28 @@ fn a_group_that_is_gone_ends_its_series() {
     plan(&world, &process, from + WINDOW_MS);
     let ended = select(&world, &process.store, "r");
     assert!(model::value::is_stale_nan(*ended[0].values.last().unwrap()));
+}
+
+/// A topic that remembers.
+#[derive(Default)]
+struct Remembering(Mutex<Vec<Notice>>);
+
+impl Topic for Remembering {
+    fn publish<'a>(&'a self, notice: &'a Notice) -> PlatformFuture<'a, ()> {
+        self.0.lock().unwrap().push(notice.clone());
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[test]
+fn alerts_go_to_the_topic_beside_the_alertmanagers() {
+    let (world, told) = world();
+    let topic = Arc::new(Remembering::default());
+    let process = Process::new(Platform { alert_topic: Some(Arc::clone(&topic) as _), ..world.platform() });
+    plan(&world, &process, world.now_ms() + 1_000);
+    work_for(&world, &process, 22);
+    let notices = topic.0.lock().unwrap();
+    assert!(!notices.is_empty());
+    assert_eq!(notices.len(), told.lock().unwrap().len(), "both are told alike");
+    assert!(notices.iter().all(|notice| notice.subject == "[FIRING:1] A"), "{notices:?}");
 }

@@ -6,9 +6,10 @@ use model::rfc3339;
 use serde::Serialize;
 use wire::Alert;
 
+/// An alert as it goes out.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct PostableAlert<'a> {
+pub(crate) struct PostableAlert<'a> {
     annotations: BTreeMap<&'a str, &'a str>,
     ends_at: String,
     starts_at: String,
@@ -23,7 +24,8 @@ pub(crate) fn postable_alerts(alerts: &[Alert]) -> Vec<u8> {
     wire::encode(&postable)
 }
 
-fn postable(alert: &Alert) -> PostableAlert<'_> {
+/// One alert, borrowed.
+pub(crate) fn postable(alert: &Alert) -> PostableAlert<'_> {
     PostableAlert {
         annotations: map(&alert.annotations.0),
         ends_at: rfc3339::format(alert.ends_at),

@@ -138,7 +138,11 @@ async fn send_batch(
 }
 
 /// The alerts with `external_labels` where they lack them, relabelled; those that relabelling keeps.
-fn relabelled(alerts: &[Alert], configs: &[RelabelConfig], external_labels: &Labels) -> Vec<Alert> {
+pub(crate) fn relabelled(
+    alerts: &[Alert],
+    configs: &[RelabelConfig],
+    external_labels: &Labels,
+) -> Vec<Alert> {
     let relabel_one = |alert: &Alert| {
         let mut labels = external_labels.to_builder();
         for (name, value) in &alert.labels.0 {
