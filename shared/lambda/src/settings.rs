@@ -158,6 +158,7 @@ impl Settings {
             extended_range_selectors: on(extended),
             binop_fill_modifiers: on(fill),
             delayed_name_removal: on(delayed),
+            ..Features::default()
         }
     }
 }
