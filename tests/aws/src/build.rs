@@ -31,8 +31,8 @@ pub(crate) fn sam_build(tools: &Tools, folder: &Path) -> PathBuf {
     let built = folder.join("build");
     let mut sam = tools.command("sam");
     sam.args(["build", "--build-dir"]).arg(&built).args(["--parameter-overrides", &architecture()]);
-    // Not `--release`.
     let path = first_on_path(&programs, &sam);
+    // Not `--release`.
     sam.env("SAM_BUILD_MODE", "debug").env("PATH", path);
     run("sam build", &mut sam);
     built.join("template.yaml")

@@ -173,6 +173,9 @@ impl Stack {
     }
 
     /// The result of an instant query, at a time in seconds or now.
+    ///
+    /// # Errors
+    /// The answer, where it is no success.
     pub fn query(&self, expr: &str, at: Option<i64>) -> Result<Vec<Value>, String> {
         let mut path = format!("/api/v1/query?query={}", encoded(expr));
         if let Some(at) = at {
