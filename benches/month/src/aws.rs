@@ -78,7 +78,7 @@ async fn run_in(options: &Options, minutes: u32, runtime: &Runtime) -> Outcome<S
     platform.clock.sleep(Duration::from_secs(seconds)).await;
     let (usage, cold_starts) = lambda.take_usage();
     let took = platform.clock.monotonic_ns().saturating_sub(before) as f64 / 1e9;
-    Ok(report(options, fleet.series(), took, usage, cold_starts))
+    Ok(report(options, fleet.series(), took, &usage, cold_starts))
 }
 
 fn variable(name: &str) -> Outcome<String> {

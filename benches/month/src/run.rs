@@ -64,7 +64,7 @@ pub(crate) fn run(options: &Options) -> Outcome<String> {
     world.run_for(Duration::from_millis(span_ms.unsigned_abs()));
     let (usage, cold_starts) = lambda.take_usage();
     let kept: usize = world.object_keys().iter().filter_map(|key| Some(world.object(key)?.len())).sum();
-    let mut text = report(options, fleet.series(), span_ms as f64 / 1e3, usage, cold_starts);
+    let mut text = report(options, fleet.series(), span_ms as f64 / 1e3, &usage, cold_starts);
     let _ = write!(text, "\nobjects at the end: {:.1} MB", kept as f64 / 1e6);
     Ok(text)
 }
@@ -249,7 +249,7 @@ pub(crate) fn report(
     options: &Options,
     series: usize,
     seconds: f64,
-    usage: Usage,
+    usage: &Usage,
     cold_starts: u64,
 ) -> String {
     let mut month = usage.extrapolated(seconds, MONTH_SECONDS);

@@ -1,6 +1,6 @@
 //! Runs the queries in both engines and prints the table.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use prometheus_engine::Engine;
 use storage_bench::Outcome;
@@ -63,7 +63,7 @@ pub(crate) fn run(options: &Options) -> Outcome<()> {
     Ok(())
 }
 
-fn measure(binary: &Path, file: &PathBuf, query: &Query, rounds: u32) -> Outcome<Measured> {
+fn measure(binary: &Path, file: &Path, query: &Query, rounds: u32) -> Outcome<Measured> {
     let (start, end, step) = query.times.bounds();
     let mut engine = Engine::start(binary, &["measure", &file.to_string_lossy()])?;
     let request = Measurement { query: query.text.to_owned(), start, end, step, rounds };

@@ -130,7 +130,7 @@ async fn skip(wired: &Wired, from: i64, until: i64) {
 async fn compact(wired: Arc<Wired>, work: CompactWork, mut stop: Stop) {
     while !stopped_within(&mut stop, COMPACT_EVERY).await {
         let task = CompactTask { tick: wired.platform.clock.now_ms(), work };
-        invoke(COMPACTOR, &wired, task).await;
+        Box::pin(invoke(COMPACTOR, &wired, task)).await;
     }
 }
 

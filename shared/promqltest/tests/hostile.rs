@@ -48,7 +48,7 @@ fn huge_numbers_are_numbers_or_errors() {
         assert!(ask(query, 1_000_000).is_err(), "{query}");
     }
     assert_eq!(ask("a @ 9223372036854775", 1_000_000), Ok(()));
-    assert_eq!(ask("rate(a[290y]) offset -290y", 1_000_000).is_ok(), false);
+    assert!(ask("rate(a[290y]) offset -290y", 1_000_000).is_err());
 }
 
 #[test]

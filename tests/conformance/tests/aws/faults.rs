@@ -36,7 +36,7 @@ fn one_in_five(fates: &[Fate]) -> impl Iterator<Item = Fate> {
     let pass = [Fate::Pass, Fate::Pass, Fate::Pass, Fate::Pass];
     fates
         .iter()
-        .flat_map(move |fate| [&pass[..], &[fate.clone()]].concat())
+        .flat_map(move |fate| [&pass[..], std::slice::from_ref(fate)].concat())
         .collect::<Vec<_>>()
         .into_iter()
         .cycle()

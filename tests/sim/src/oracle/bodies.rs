@@ -26,12 +26,15 @@ pub(super) struct Body {
     pub(super) backdated: Vec<Exposed>,
 }
 
+/// Report series of a target, each with what its value must be, where that is known.
+type Reports = Vec<(Labels, Option<u64>)>;
+
 /// All bodies that were asked for.
 #[derive(Debug)]
 pub(super) struct Bodies {
     fleet: Arc<Fleet>,
     told: BTreeMap<u64, Arc<Body>>,
-    reports: BTreeMap<u32, Arc<Vec<(Labels, Option<u64>)>>>,
+    reports: BTreeMap<u32, Arc<Reports>>,
 }
 
 impl Bodies {
