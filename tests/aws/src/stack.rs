@@ -19,9 +19,9 @@ pub const SKIPPED: [(&str, &str); 1] =
 
 const NAME: &str = "foxfire";
 const ARTIFACTS: &str = "foxfire-artifacts";
-/// Schedules tick four times a minute: every tick but the first of a minute is a duplicate of it, and so is every
-/// message that it sends.
-const SCHEDULER_MINUTE: Duration = Duration::from_secs(15);
+/// Schedules tick twice a minute: the second tick of a minute is a duplicate of the first, and so is every message that it
+/// sends.
+const SCHEDULER_MINUTE: Duration = Duration::from_secs(30);
 
 /// The template, deployed to a LocalStack of its own.
 #[derive(Debug)]

@@ -10,8 +10,11 @@ use wire::{Pointer, ScrapeTarget, ScrapeTask, WireLabels};
 
 use crate::scene::Scene;
 
+const HOUR_MS: u64 = 3_600_000;
+
 #[test]
 fn a_poison_message_is_kept_with_its_reason_while_its_batch_proceeds_and_duplicates_change_nothing() {
+    let _nobody_is_killed = alone();
     let scene = Scene::set();
     scene.samples("up{job=\"steady\"}", 1);
     let target = Target::start(Duration::ZERO);
@@ -151,9 +154,10 @@ fn task(scene: &Scene, job: &str, target: &Target, tick: i64) -> String {
             url: format!("http://{}/metrics", target.address),
             labels: labels.clone(),
             discovered: labels,
-            interval_ms: 3_600_000,
+            interval_ms: HOUR_MS,
             timeout_ms: 10_000,
-            offset_ms: 0,
+            // Due at its tick.
+            offset_ms: u64::try_from(tick).unwrap() % HOUR_MS,
             forced_error: None,
         }],
         gone: Vec::new(),
@@ -172,19 +176,14 @@ fn send(scene: &Scene, bodies: &[&str]) {
     assert_eq!(sent["Successful"].as_array().map(Vec::len), Some(bodies.len()), "{sent}");
 }
 
-/// Waits until no message waits that is due, nor is being handled.
+/// Waits until no scrape waits that is due, nor is being handled.
 fn drained(scene: &Scene) {
     std::thread::sleep(Duration::from_secs(2));
-    eventually("the queues to be empty", Duration::from_secs(120), || {
-        for queue in ["ScrapeQueueUrl", "RuleQueueUrl"] {
-            let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
-            let input = json!({"QueueUrl": scene.stack.output(queue), "AttributeNames": names});
-            let attributes = scene.stack.cloud.sqs("GetQueueAttributes", &input)["Attributes"].clone();
-            if names.iter().any(|name| attributes[name] != "0") {
-                return Err(format!("{queue}: {attributes}"));
-            }
-        }
-        Ok(())
+    eventually("the scrape queue to be empty", Duration::from_secs(150), || {
+        let names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"];
+        let input = json!({"QueueUrl": scene.stack.output("ScrapeQueueUrl"), "AttributeNames": names});
+        let attributes = scene.stack.cloud.sqs("GetQueueAttributes", &input)["Attributes"].clone();
+        if names.iter().all(|name| attributes[name] == "0") { Ok(()) } else { Err(attributes.to_string()) }
     });
 }
 

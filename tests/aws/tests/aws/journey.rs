@@ -22,7 +22,7 @@ fn samples_travel_from_targets_through_the_wal_into_blocks_and_answers() {
         assert!(row["exp"]["N"].is_string() && row["v"]["B"].is_string(), "{row}");
     }
 
-    // Every tick came several times, and every message: each scrape is stored once, at its tick.
+    // Every tick came twice, and every message: each scrape is stored once, at its tick.
     let samples = scene.samples("up{job=\"steady\"}", 6);
     let scrapes = scene.steady.scrapes();
     assert!(scrapes.len() > samples.len(), "{} requests for {} samples", scrapes.len(), samples.len());
