@@ -26,7 +26,7 @@ pub(crate) struct PushFlags {
 }
 
 /// Where the files go that a configuration names.
-pub(crate) trait Upload {
+pub(crate) trait Upload: Sync {
     /// Puts a file, over what was there.
     fn put<'a>(&'a self, path: &'a str, body: Bytes) -> PlatformFuture<'a, (), FileError>;
 }
