@@ -165,7 +165,7 @@ def write_request(series, timestamps):
     """Remote write 1.0 of so many series, in snappy without compression."""
     body = b""
     for index in range(series):
-        labels = {"__name__": "requests_total", "instance": f"10.0.0.{index % 250}:80", "job": "web", "path": f"/{index}"}
+        labels = {"__name__": "requests_total", "instance": f"10.0.0.{index % 4}:80", "job": "web", "path": f"/{index}"}
         message = b"".join(field(1, field(1, k.encode()) + field(2, v.encode())) for k, v in labels.items())
         for at in timestamps:
             value = struct.pack("<d", float(index + at // 1000 % 1000))
