@@ -40,6 +40,9 @@ class RuntimeApi(http.server.ThreadingHTTPServer):
         self.first_next = threading.Event()
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
+    def handle_error(self, request, client_address):
+        """A function that is killed while it waits for its next event resets the connection."""
+
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -119,6 +122,7 @@ def call(url, method, body=b"", headers=()):
         "Authorization",
         f"AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0",
     )
+    request.add_header("X-Amz-Date", "20260101T000000Z")
     for name, value in headers:
         request.add_header(name, value)
     try:
@@ -161,7 +165,7 @@ def write_request(series, timestamps):
     """Remote write 1.0 of so many series, in snappy without compression."""
     body = b""
     for index in range(series):
-        labels = {"__name__": "requests_total", "instance": f"10.0.0.{index % 250}:80", "job": "web", "path": f"/{index}"}
+        labels = {"__name__": "requests_total", "instance": f"10.0.0.{index % 4}:80", "job": "web", "path": f"/{index}"}
         message = b"".join(field(1, field(1, k.encode()) + field(2, v.encode())) for k, v in labels.items())
         for at in timestamps:
             value = struct.pack("<d", float(index + at // 1000 % 1000))
