@@ -56,7 +56,7 @@ evaluated from 600000 ms (1970-01-01T00:10:00Z) to 1200000 ms (1970-01-01T00:20:
     number 2
 reads
   #0 {__name__=\"a\"}
-     from 240001 ms (1970-01-01T00:04:00Z) to 1140000 ms (1970-01-01T00:19:00Z)
+     from 240001 ms (1970-01-01T00:04:00.001Z) to 1140000 ms (1970-01-01T00:19:00Z)
      for rate
 ";
     assert_eq!(text(&output.stdout), expected, "{output:?}");

@@ -49,9 +49,9 @@ fn any_histogram() -> impl Strategy<Value = FloatHistogram> {
     let custom = prop::option::weighted(0.2, 0usize..5);
     (any_spans(), any_spans(), counts, hint, -4i32..=8, any_value(), custom).prop_map(
         |((positive_spans, positive), (negative_spans, negative), counts, hint, schema, sum, custom)| {
-            FloatHistogram {
+            let exponential = FloatHistogram {
                 counter_reset_hint: hint,
-                schema: if custom.is_some() { model::histogram::CUSTOM_BUCKETS_SCHEMA } else { schema },
+                schema,
                 zero_threshold: counts[0] / 1e6,
                 zero_count: counts[1],
                 count: counts[2],
@@ -60,7 +60,20 @@ fn any_histogram() -> impl Strategy<Value = FloatHistogram> {
                 negative_spans,
                 positive_buckets: counts[3..3 + positive].to_vec(),
                 negative_buckets: counts[20..20 + negative].to_vec(),
-                custom_values: (0..custom.unwrap_or(0)).map(|at| at as f64 / 3.0).collect(),
+                custom_values: Vec::new(),
+            };
+            let Some(more) = custom else { return exponential };
+            // Custom buckets are positive ones alone, and there is a bound for each.
+            let reach = |span: &model::histogram::Span| span.length as usize + span.offset as usize;
+            let bounds = exponential.positive_spans.iter().map(reach).sum::<usize>() + more;
+            FloatHistogram {
+                schema: model::histogram::CUSTOM_BUCKETS_SCHEMA,
+                zero_threshold: 0.0,
+                zero_count: 0.0,
+                negative_spans: Vec::new(),
+                negative_buckets: Vec::new(),
+                custom_values: (0..bounds).map(|at| at as f64 / 3.0).collect(),
+                ..exponential
             }
         },
     )
