@@ -14,12 +14,12 @@ use crate::explore::search::{Bounds, Explored, explore};
 use crate::lock;
 use crate::marks::MARKS;
 use crate::mutant::Mutant;
-use crate::plan::Plan;
+use crate::plan::{self, Plan};
 use crate::shrink::{self, Report};
 
 const USAGE: &str = "usage: sim days COUNT [--from SEED] [--threads N]\n       \
-                     sim explore [KIND ...] [--preemptions P] [--faults F] [--threads N] [--mutant NAME]\n       \
-                     sim mutants [--days COUNT]\n       \
+                     sim explore [KIND ...] [--preemptions P] [--faults F] [--threads N] [--executions N] [--mutant NAME]\n       \
+                     sim mutants [--days COUNT] [--executions N]\n       \
                      sim seed SEED [--hours N] [--records N] [--mutant NAME] [--shrink yes]\n";
 
 /// What days came to: figures, the days with violations by seed, and how many days there were.
@@ -28,17 +28,33 @@ type Total = (Figures, Vec<(u64, Outcome)>, u64);
 /// Hours of faults of a simulated day.
 const DAY_HOURS: u32 = 24;
 
-/// Runs a command; whether it found what it should and nothing else.
-pub fn run(arguments: &[String], out: &mut (dyn Write + Send)) -> bool {
-    let options = Options::new(arguments.get(1..).unwrap_or_default());
-    let done = match arguments.first().map(String::as_str) {
-        Some("days") => days(&options, out),
-        Some("explore") => explorations(&options, out),
-        Some("mutants") => mutants(&options, out),
-        Some("seed") => seed(&options, out),
-        _ => write!(out, "{USAGE}").map(|()| false),
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It found what it should, and nothing else.
+    Sound,
+    /// It found something wrong, or not everything that it should.
+    Unsound,
+    /// It was not called as its usage says.
+    Usage,
+}
+
+/// Runs a command.
+pub fn run(arguments: &[String], out: &mut (dyn Write + Send)) -> Ended {
+    let (command, rest) =
+        arguments.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+    let parsed = Options::new(command, rest);
+    let done = match (command, &parsed) {
+        (_, Err(error)) => {
+            let _ = write!(out, "sim: {error}\n{USAGE}");
+            return Ended::Usage;
+        }
+        ("days", Ok(options)) => days(options, out),
+        ("explore", Ok(options)) => explorations(options, out),
+        ("mutants", Ok(options)) => mutants(options, out),
+        (_, Ok(options)) => seed(options, out),
     };
-    done.unwrap_or(false)
+    if done.unwrap_or(false) { Ended::Sound } else { Ended::Unsound }
 }
 
 /// What follows a command: words, and pairs of a name and a value.
@@ -49,18 +65,42 @@ struct Options {
 }
 
 impl Options {
-    fn new(arguments: &[String]) -> Self {
+    /// The options of a command, or what is wrong with them.
+    fn new(command: &str, arguments: &[String]) -> Result<Self, String> {
+        let (known, words_max): (&[&str], usize) = match command {
+            "days" => (&["from", "threads"], 1),
+            "explore" => (&["preemptions", "faults", "threads", "executions", "mutant"], usize::MAX),
+            "mutants" => (&["days", "executions"], 0),
+            "seed" => (&["hours", "records", "mutant", "shrink"], 1),
+            _ => return Err(format!("no such command: {command:?}")),
+        };
         let mut options = Self::default();
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
-            match argument.strip_prefix("--") {
-                Some(name) => {
-                    options.named.insert(name.to_owned(), arguments.next().cloned().unwrap_or_default());
-                }
-                None => options.words.push(argument.clone()),
+            let Some(name) = argument.strip_prefix("--") else {
+                options.words.push(argument.clone());
+                continue;
+            };
+            let value = arguments.next().ok_or_else(|| format!("--{name} needs a value"))?;
+            let sound = match name {
+                _ if !known.contains(&name) => return Err(format!("{command} has no --{name}")),
+                "mutant" => Mutant::named(value).is_some(),
+                "shrink" => value == "yes",
+                _ => value.parse::<u64>().is_ok(),
+            };
+            if !sound {
+                return Err(format!("--{name} cannot be {value:?}"));
             }
+            options.named.insert(name.to_owned(), value.clone());
         }
-        options
+        let is_sound = |word: &String| match command {
+            "explore" => Kind::named(word).is_some(),
+            _ => word.parse::<u64>().is_ok(),
+        };
+        match options.words.iter().enumerate().find(|(nth, word)| *nth >= words_max || !is_sound(word)) {
+            Some((_, word)) => Err(format!("{command} has no use for {word:?}")),
+            None => Ok(options),
+        }
     }
 
     fn number(&self, name: &str, default: u64) -> u64 {
@@ -73,6 +113,9 @@ impl Options {
 }
 
 fn days(options: &Options, out: &mut (dyn Write + Send)) -> std::io::Result<bool> {
+    if !options.named.contains_key("from") && !regressions(out)? {
+        return Ok(false);
+    }
     let count = options.words.first().and_then(|text| text.parse().ok()).unwrap_or(10);
     let (first, threads) = (options.number("from", 1), options.number("threads", 2));
     let next = AtomicU64::new(0);
@@ -117,6 +160,20 @@ fn days(options: &Options, out: &mut (dyn Write + Send)) -> std::io::Result<bool
     let unhit: Vec<&str> = unhit(&figures);
     // A few days need not see everything.
     Ok(failures.is_empty() && (unhit.is_empty() || done < 200))
+}
+
+/// Runs the seeds that failed before; they are no part of the figures.
+fn regressions(out: &mut (dyn Write + Send)) -> std::io::Result<bool> {
+    for (seed, hours) in plan::regressions() {
+        let plan = Plan::new(seed, hours);
+        let outcome = day::run(&plan);
+        if !outcome.violations.is_empty() {
+            write_report(out, &Report::unshrunk(&plan, outcome))?;
+            return Ok(false);
+        }
+    }
+    writeln!(out, "{} seeds that failed before: no violations", plan::regressions().len())?;
+    Ok(true)
 }
 
 fn unhit(figures: &Figures) -> Vec<&'static str> {
@@ -339,4 +396,33 @@ fn seed(options: &Options, out: &mut (dyn Write + Send)) -> std::io::Result<bool
 
 fn write_report(out: &mut (dyn Write + Send), report: &Report) -> std::io::Result<()> {
     write!(out, "\n{report}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_command_does_not_know_is_refused_with_its_usage() {
+        for wrong in [
+            "",
+            "dyas 3",
+            "days 3 --first-seed 7",
+            "days 3 --from",
+            "days 3 --from one",
+            "days three",
+            "days 3 4",
+            "explore Nothing",
+            "explore --mutant Nobody",
+            "mutants AttemptInKey",
+            "seed 1 --shrink no",
+        ] {
+            let arguments: Vec<String> = wrong.split_whitespace().map(str::to_owned).collect();
+            let mut out = Vec::new();
+            assert_eq!(run(&arguments, &mut out), Ended::Usage, "{wrong}");
+            assert!(String::from_utf8_lossy(&out).contains("usage: sim days COUNT"), "{wrong}");
+        }
+        let named = Options::new("days", &["3".to_owned(), "--from".to_owned(), "7".to_owned()]).unwrap();
+        assert_eq!((named.words.len(), named.number("from", 1)), (1, 7));
+    }
 }

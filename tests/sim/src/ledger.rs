@@ -137,11 +137,33 @@ impl Ledger {
     /// Whether what was scraped or evaluated at `at`, ms, may vanish.
     #[must_use]
     pub fn may_vanish(&self, at: i64) -> bool {
-        self.zombies.range(at - 120_000..=at + 5_000).next().is_some()
+        // A segment is named by an instant before its scrapes, but where they may be slow, by one that lies up to the late
+        // bound behind them.
+        const EARLY_MS: i64 = 5_000;
+        const SLOW_MS: i64 = 60_000;
+        let mut zombies = self.zombies.range(at - 120_000..=at + SLOW_MS);
+        zombies.any(|tick| *tick <= at + EARLY_MS || self.slow_ticks.contains(tick))
     }
 
     /// Forgets promises whose time is before `before`, ms: they have been audited for good.
     pub fn forget(&mut self, before: i64) {
         self.acked = self.acked.split_off(&(before, 0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_late_may_vanish_and_no_more() {
+        let mut ledger = Ledger::default();
+        assert!(!ledger.may_vanish(100_000));
+        ledger.zombies.insert(120_000);
+        assert!(ledger.may_vanish(120_000) && ledger.may_vanish(180_000) && ledger.may_vanish(115_000));
+        assert!(!ledger.may_vanish(100_000) && !ledger.may_vanish(250_000));
+        // A slow segment's tick is later than its scrapes.
+        ledger.slow_ticks.insert(120_000);
+        assert!(ledger.may_vanish(100_000) && !ledger.may_vanish(50_000));
     }
 }

@@ -38,7 +38,8 @@
 //! cargo run --release -p sim -- seed 17 [--hours 24] [--mutant NoFence]
 //! ```
 //! Long runs print progress, tables for people and a line of JSON, and fail where anything was violated, not exhausted, not
-//! found, or (from 200 days on) a sometimes-mark was never hit. Seeds in `regressions.txt` run first in the quick run.
+//! found, or (from 200 days on) a sometimes-mark was never hit. Seeds in `regressions.txt` run first, in the
+//! quick run those of at most six hours.
 
 pub mod audit;
 pub mod chaos;

@@ -2,11 +2,17 @@
 
 use std::process::ExitCode;
 
+use sim::command::Ended;
+
 /// Histories are made of small allocations; nothing of what they show depends on who serves them.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if sim::command::run(&arguments, &mut std::io::stdout()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    match sim::command::run(&arguments, &mut std::io::stdout()) {
+        Ended::Sound => ExitCode::SUCCESS,
+        Ended::Unsound => ExitCode::FAILURE,
+        Ended::Usage => ExitCode::from(2),
+    }
 }

@@ -7,6 +7,7 @@
 //! ```
 
 mod bodies;
+mod order;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use model::value::STALE_NAN_BITS;
 use storage::Series;
 
 use self::bodies::Bodies;
+use self::order::{EARLY_MS, LATE_MS, Placed};
 use crate::fleet::{Exposed, Fleet, POOL, TaskName};
 use crate::ledger::{AckedTask, Deletion, Ledger, Violation};
 use crate::rules::check_rules;
@@ -84,8 +86,6 @@ pub struct Oracle {
 const HOUR_MS: i64 = 3_600_000;
 /// A target answers within so long of its scrape's timestamp, ms: its timeout, and clocks that differ.
 const ANSWER_MS: std::ops::RangeInclusive<i64> = -5_000..=20_000;
-/// Of scrapes closer than this, ms, one of which failed, the order of their ticks is not known.
-const CLOSE_MS: i64 = 65_000;
 /// Scrapes about as far apart as the staleness gap, to this many ms, may or may not have markers between them.
 const GAP_SLACK_MS: i64 = 60_000;
 
@@ -203,46 +203,41 @@ impl Oracle {
             self.check_scrape(target, *at, record, ledger, found)?;
             found.audited.scrapes += 1;
         }
-        // Scrapes follow each other as their ticks do. The tick of one that failed is known to a minute only.
-        let mut ordered: Vec<(i64, bool, i64, &Record<'_>)> = records
-            .iter()
-            .map(|(at, record)| {
-                let tick = self.tick(record);
-                (tick.unwrap_or(*at), tick.is_some() || record.real.is_empty(), *at, record)
-            })
-            .collect();
-        ordered.sort_by_key(|(key, _, at, _)| (*key, *at));
-        for (nth, (key, known, at, record)) in ordered.iter().enumerate().skip(1) {
-            let Some((previous_key, previous_known, previous_at, previous)) = ordered.get(nth - 1) else {
-                continue;
-            };
-            let next = ordered.get(nth + 1);
-            let close = |other: i64, other_known: bool| {
-                (other - key).abs() < CLOSE_MS && !(*known && other_known) || other == *key
-            };
-            let unordered = close(*previous_key, *previous_known)
-                || next.is_some_and(|(next, next_known, _, _)| close(*next, *next_known))
-                || ledger.slow_near(previous_key - CLOSE_MS, at + CLOSE_MS);
-            if *at > view.settled {
+        let mut ordered: Vec<Placed<'_>> =
+            records.iter().map(|(at, record)| self.place(*at, record)).collect();
+        ordered.sort_by_key(|scrape| (scrape.last, scrape.at));
+        for (nth, scrape) in ordered.iter().enumerate().skip(1) {
+            let Some(previous) = ordered.get(nth - 1) else { continue };
+            if scrape.at > view.settled {
                 continue;
             }
+            let unordered = !order::is_predecessor(&ordered, nth, view.from.max(view.kept_from))
+                || ledger.slow_near(previous.last - LATE_MS - EARLY_MS, scrape.at + LATE_MS);
             if unordered {
                 found.audited.unordered += 1;
                 continue;
             }
-            let previous: BTreeSet<&Labels> = match previous_at < at {
-                true => previous.real.iter().map(|(labels, _)| *labels).collect(),
+            let had: BTreeSet<&Labels> = match previous.at < scrape.at {
+                true => previous.record.real.iter().map(|(labels, _)| *labels).collect(),
                 // Time did not advance: no series ends.
                 false => BTreeSet::new(),
             };
-            let checked = self.check_markers(target, *at, record, *previous_at, &previous, ledger);
+            let checked = self.check_markers(target, scrape, previous.at, &had, ledger);
             checked.map_err(|violation| {
                 let near = ordered.get(nth.saturating_sub(4)..(nth + 3).min(ordered.len()));
                 around(violation, near.unwrap_or_default())
             })?;
-            found.audited.markers += record.markers.len() as u64;
+            found.audited.markers += scrape.record.markers.len() as u64;
         }
         Ok(())
+    }
+
+    /// Where a scrape stands among its target's. The tick of one that failed is known to a minute only; the end of a
+    /// target has its tick's own instant.
+    fn place<'a>(&mut self, at: i64, record: &'a Record<'a>) -> Placed<'a> {
+        let tick = if record.real.is_empty() { Some(at) } else { self.tick(record) };
+        let (first, last) = tick.map_or((at - LATE_MS, at + EARLY_MS), |tick| (tick, tick));
+        Placed { first, last, at, record }
     }
 
     /// The tick of a scrape that succeeded.
@@ -292,12 +287,12 @@ impl Oracle {
     fn check_markers(
         &self,
         target: u32,
-        at: i64,
-        record: &Record<'_>,
+        scrape: &Placed<'_>,
         previous_at: i64,
         previous: &BTreeSet<&Labels>,
         ledger: &Ledger,
     ) -> Result<(), Violation> {
+        let (at, record) = (scrape.at, scrape.record);
         let apart = at - previous_at;
         if (apart - self.staleness_gap_ms).abs() < GAP_SLACK_MS {
             return Ok(());
@@ -419,15 +414,12 @@ fn check_expected(
 }
 
 /// A violation of S13, and the scrapes around it, in the order of their ticks.
-fn around(violation: Violation, near: &[(i64, bool, i64, &Record<'_>)]) -> Violation {
-    let told = near.iter().map(|(key, known, at, record)| {
+fn around(violation: Violation, near: &[Placed<'_>]) -> Violation {
+    let told = near.iter().map(|Placed { first, last, at, record }| {
         let series: Vec<String> = record.real.iter().map(|(labels, _)| labels.to_string()).collect();
         let hash = xxhash_rust::xxh3::xxh3_64(series.join(",").as_bytes()) & 0xffff;
         let (real, markers) = (record.real.len(), record.markers.len());
-        format!(
-            "{} {key} at {at}: {real} series {hash:04x}, {markers} markers",
-            if *known { "tick" } else { "about" }
-        )
+        format!("tick {first} to {last} at {at}: {real} series {hash:04x}, {markers} markers")
     });
     let detail = format!("{}; around: {}", violation.detail, told.collect::<Vec<_>>().join("; "));
     Violation { detail, ..violation }

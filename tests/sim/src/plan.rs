@@ -127,6 +127,18 @@ impl Plan {
     }
 }
 
+/// The seeds that once failed, or come close to what failed, each with its hours of faults.
+#[must_use]
+pub fn regressions() -> Vec<(u64, u32)> {
+    let lines = include_str!("../regressions.txt").lines().filter(|line| !line.starts_with('#'));
+    lines
+        .filter_map(|line| {
+            let (seed, hours) = line.split_once(' ')?;
+            Some((seed.parse().ok()?, hours.parse().ok()?))
+        })
+        .collect()
+}
+
 fn random(seed: u64, label: &str) -> Random {
     Random::new(seed).split("plan").split(label)
 }
