@@ -15,5 +15,6 @@ mod histograms;
 pub mod hunt;
 pub mod node;
 pub mod ours;
+pub mod release;
 pub mod rounding;
 pub mod shrink;
