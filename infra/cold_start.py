@@ -46,6 +46,8 @@ class RuntimeApi(http.server.ThreadingHTTPServer):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Headers and body are sent apart; the body must not wait for the headers to be acknowledged.
+    disable_nagle_algorithm = True
 
     def log_message(self, *_):
         pass
